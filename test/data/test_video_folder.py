@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from support.errors import raises
+from support.in_place import episode, numbers, write_map
 from support.lerobot_datasets import NAMES, number_of, write_lerobot
 from support.video_folders import ROWS, joints, write_uneven_video, write_video_folder
 
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.raw_episode import raw_episodes
-from viva_ros.data.episode import Episode
 from viva_ros.data.lerobot.video import VideoImages, encode
 from viva_ros.data.open import find, identity, open_recording, open_unmapped, resolve
 from viva_ros.data.segmentation import episodes_of
@@ -25,20 +25,6 @@ from viva_ros.robot.topic_map import TopicMap, load_map
 pytestmark = pytest.mark.fast
 
 TIMES = [0.1 * k for k in range(ROWS)]
-
-
-def episode(path: Path) -> Episode:
-    (one,) = episodes_of(open_recording(path))
-    return one
-
-
-def numbers(one: Episode, camera: str = 'top') -> list[int]:
-    return [number_of(image) for image in one.cameras[camera].images]
-
-
-def write_map(folder: Path, text: str) -> Path:
-    (folder / 'viva_map.yaml').write_text(text)
-    return folder / 'viva_map.yaml'
 
 
 @pytest.mark.parametrize('table', ['joints.csv', 'joints.parquet'])

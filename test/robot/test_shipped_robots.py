@@ -21,6 +21,7 @@ def test_each_robot_is_shipped() -> None:
     names = [path.stem for path in FILES]
     assert names == [
         'aloha', 'cobot_magic', 'dual_ur', 'openarm', 'unitree_g1', 'viperx_sim',
+        'widowx_bridge',
     ]  # fmt: skip
 
 

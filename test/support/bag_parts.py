@@ -14,6 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import joint_state, jpeg_image, serialise, typestore
+from viva_ros.data.recording import Recording
 
 EPOCH = 1_700_000_000_000_000_000  # ns
 STEP = 20_000_000  # ns between two joint states
@@ -129,3 +130,8 @@ def write_killed(path: Path, stored: int, logged: int, mode: str = 'WAL', first:
                 shutil.copyfile(file, path.parent / file.name)
     shutil.rmtree(draft.parent)
     return path
+
+
+def steps(recording: Recording, topic: str = JOINTS) -> list[int]:
+    """Return the numbers of the messages of a topic, by their stamps."""
+    return [(stamp - EPOCH) // STEP for stamp in recording.tracks[topic].stamps()]

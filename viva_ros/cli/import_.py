@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         args.map = args.guess
     topics = load_map(args.map) if args.map else TopicMap()
+    for text in topics.notes:
+        console.print(f'note: {args.map}: {text}', markup=False, soft_wrap=True)
     if args.rate is not None:
         topics = replace(topics, rate=args.rate, text=f'{topics.text}\n# --rate {args.rate}\n')
     outcomes = Outcomes(

@@ -6,6 +6,8 @@ Annotate outcome, milestones and errors of episodes.
 Keys, one line each: s success, f failure, m SECONDS [TEXT] milestone, e SECONDS [TEXT] error,
 t TASK, n next, b back, u undo, q quit. Each annotation is written at once to labels.json next to
 the recordings, which are not changed; import and training read the file.
+
+--write-success writes the outcomes into the files of LeRobot datasets, for other tools.
 """
 
 import argparse
@@ -21,11 +23,17 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from viva_ros.core.errors import InputError, RecordingError, VivaError
+from viva_ros.console.progress import bar
+from viva_ros.core.errors import ConfigurationError, InputError, RecordingError, VivaError
 from viva_ros.core.observation import Image
 from viva_ros.data.episode import Annotation, Episode, Label, Mark, judged, load, save, sidecar
-from viva_ros.data.open import find, open_recording
-from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.formats import FORMATS
+from viva_ros.data.lerobot.layout import FRAME_SUCCESS, INFO, SUCCESS
+from viva_ros.data.lerobot.metadata import is_dataset
+from viva_ros.data.lerobot.outcome_writer import finish, write_outcomes
+from viva_ros.data.open import find, open_recording, resolve
+from viva_ros.data.segmentation import episodes_of, stored_label
+from viva_ros.robot.topic_map import NAME, NO_RULE, map_for
 
 SHADES: Final = ' .:-=+*#%@'
 MOMENTS: Final = (0.0, 0.33, 0.67, 1.0)  # share of the episode
@@ -71,11 +79,91 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--unlabelled', action='store_true', help='Only episodes without an outcome'
     )
+    parser.add_argument(
+        '--write-success', action='store_true',
+        help='Ask nothing; write success of episodes and next.success of frames into the files of '
+        'LeRobot datasets',
+    )  # fmt: skip
     args = parser.parse_args(argv)
     console = Console(highlight=False)
+    if args.write_success:
+        for root in datasets_in(args.recordings):
+            write_success(root, console)
+        return 0
     session = LabelSession(find(args.recordings), args.unlabelled, console)
     session.run(sys.stdin)
     return 0
+
+
+def datasets_in(paths: Sequence[Path]) -> list[Path]:
+    """
+    Return the LeRobot datasets at paths and in their folders; of an episode, its dataset.
+
+    :raises ConfigurationError: if a path has none
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        own = next((one for one in (path, path.parent) if is_dataset(one)), None)
+        below = [
+            info.parents[1] for info in sorted(path.rglob(INFO) if own is None else ())
+            if not any(part.startswith('.') for part in info.relative_to(path).parts)
+        ]  # fmt: skip
+        if own is None and not below:
+            raise ConfigurationError(
+                'label-no-dataset',
+                f'{path} has no LeRobot dataset, and only their files can hold next.success: '
+                'leave --write-success out, or make a dataset with "viva import"',
+            )
+        found |= dict.fromkeys(below if own is None else [own])
+    return list(found)
+
+
+def write_success(root: Path, console: Console) -> None:
+    """
+    Write the outcomes of the episodes of a dataset into its files.
+
+    :raises RecordingError: if an episode has no outcome, or the dataset cannot be read or written
+    """
+    finish(root)
+    paths = find([root])
+    labels: dict[int, Label] = {}
+    for path in bar(paths, 'reading', len(paths)):
+        label = label_of(path)
+        if label is not None:
+            labels[resolve(path).index] = label
+    count = write_outcomes(root, labels, lambda files, what: bar(files, what, len(files)))
+    console.print(
+        f'{root}: outcomes of {len(labels)} episodes are in success and next.success; '
+        f'{count} files changed', soft_wrap=True,
+    )  # fmt: skip
+
+
+def label_of(path: Path) -> Label | None:
+    """
+    Return the label of an episode of a dataset, as all readers see it; None without an outcome.
+
+    :raises ConfigurationError: if the rule of a map gives another outcome after it is written
+    """
+    recording = open_recording(path)
+    label = next((one.label for one in episodes_of(recording)), None)
+    topic_map = map_for(path, FORMATS['lerobot'].folders_up)
+    rule = topic_map.label if topic_map else NO_RULE
+    if label is None or rule == NO_RULE:
+        return label
+    words = {True: rule.words.true, False: rule.words.false}
+    if rule.column in (SUCCESS, FRAME_SUCCESS) and not (rule.path_success or rule.topic):
+        agrees = all(str(one).lower() in words[one] for one in (True, False))
+    else:
+        recorded = stored_label(recording)
+        agrees = recorded is not None and recorded.success == label.success
+    if not agrees:
+        raise ConfigurationError(
+            'label-rule-differs',
+            f'"label" of {NAME} would contradict the outcome of {path}, '
+            f'{"success" if label.success else "failure"}, after it is written: remove "label" '
+            'from the map when all episodes are annotated, or correct it',
+        )
+    return label
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 """Formats of files by their first bytes, and how recordings of other formats can be read."""
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from itertools import islice
@@ -86,6 +87,38 @@ SIGNATURES: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class NamedFormat:
+    """
+    A format of several files that is known by the name of one.
+
+    :param script: of ``examples/``, which converts the folder of the file
+    """
+
+    pattern: re.Pattern[str]
+    name: str
+    script: str
+
+    def remedy(self, folder: Path) -> str:
+        """Return how the folder can be read."""
+        out = folder.with_name(f'{folder.name}.converted.hdf5')
+        return (
+            f'run "python3 examples/{self.script} {shlex.quote(str(folder))} '
+            f'{shlex.quote(str(out))}" of viva_ros, and import {out} with a map'
+        )
+
+
+NAMED: Final = (
+    NamedFormat(re.compile(r'.*\.tfrecord(-\d+-of-\d+)?'), 'an RLDS dataset', 'rlds_to_hdf5.py'),
+    NamedFormat(re.compile(r'\.zgroup|\.zarray|zarr\.json'), 'a Zarr store', 'zarr_to_hdf5.py'),
+)
+
+
+def named_format(path: Path) -> NamedFormat | None:
+    """Return the format of a file by its name; None if it is not known."""
+    return next((one for one in NAMED if one.pattern.fullmatch(path.name)), None)
+
+
 def signature_of(path: Path) -> FileSignature | None:
     """
     Return the format of a file by its first bytes; None if it is not known.
@@ -114,9 +147,10 @@ def description(path: Path) -> str:
             f'has only zero bytes ({path.stat().st_size}): the power failed before they were '
             'written; leave it out'
         )
-    found = signature_of(path)
+    found, named = signature_of(path), named_format(path)
     if found is None:
-        return ''
+        folder = path.absolute().parent
+        return '' if named is None else f'is part of {named.name}: {named.remedy(folder)}'
     target = path.with_suffix('')
     if target.suffix not in RECORDINGS:
         target = path.with_name(f'{path.name}.unpacked')
@@ -148,11 +182,17 @@ def is_packed_recording(path: Path) -> bool:
 def foreign_text(folder: Path) -> str:
     """Return descriptions of the first files in a folder that are no recordings; '' for none."""
     found: list[str] = []
+    stores: list[Path] = []
     paths = (Path(place) / name for place, _, names in os.walk(folder) for name in sorted(names))
     for path in islice(paths, SEARCHED):
-        text = _foreign(path)
-        if text:
+        if any(path.is_relative_to(store) for store in stores):
+            continue
+        named = named_format(path)
+        if text := _foreign(path):
             found.append(f'{path} {text}')
+        elif named is not None:
+            stores.append(path.parent)
+            found.append(f'{path.parent} is {named.name}: {named.remedy(path.parent)}')
         if len(found) == MOST:
             return '; '.join([*found, '...'])
     return '; '.join(found)

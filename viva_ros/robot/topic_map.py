@@ -24,6 +24,7 @@ from viva_ros.core.observation import Array
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
+from viva_ros.robot.rosetta import is_contract, translate
 
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
@@ -149,6 +150,7 @@ class TopicMap:
     :param text: content of the file
     :param folder: of the file
     :param source_rate: of rows without timestamps, Hz; None for that of the recording
+    :param notes: texts on parts of the file that have no effect
     """
 
     rate: int | None = None
@@ -164,6 +166,7 @@ class TopicMap:
     text: str = ''
     folder: Path | None = None
     source_rate: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 #: Keys of a source: topic of a bag, feature of a dataset, path of a dataset in a file.
@@ -189,7 +192,7 @@ class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
 
 def load_map(path: Path) -> TopicMap:
     """
-    Read and check a map.
+    Read and check a map, or a contract of rosetta.
 
     :raises ConfigurationError: with file, key, value and the valid values
     """
@@ -200,7 +203,8 @@ def load_map(path: Path) -> TopicMap:
         raise ConfigurationError(
             'map-unreadable', f'map {path} cannot be read ({error})'
         ) from error
-    return _Parser(path).map(content, text)
+    content, notes = translate(path, content) if is_contract(content) else (content, ())
+    return replace(_Parser(path).map(content, text), notes=notes)
 
 
 def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:

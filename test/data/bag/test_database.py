@@ -19,6 +19,7 @@ from support.bag_parts import (
     STEP,
     payload,
     reindex,
+    steps,
     write_killed,
     write_part,
     write_split,
@@ -30,11 +31,6 @@ from viva_ros.data.bag.indexed import read_intact
 from viva_ros.data.bag.reader import salvage
 from viva_ros.data.bag.split import PartSpan, part_span
 from viva_ros.data.open import identity, open_recording, resolve
-from viva_ros.data.recording import Recording
-
-
-def steps(recording: Recording) -> list[int]:
-    return [(stamp - EPOCH) // STEP for stamp in recording.tracks[JOINTS].stamps()]
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from support.bag_parts import (
     STEP,
     payload,
     reindex,
+    steps,
     write_own,
     write_part,
     write_split,
@@ -26,11 +27,6 @@ from viva_ros.data.bag.reader import read_bag, salvage
 from viva_ros.data.bag.split import PartSpan, follows, part_span
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.open import find, identity, open_recording, resolve
-from viva_ros.data.recording import Recording
-
-
-def steps(recording: Recording, topic: str = JOINTS) -> list[int]:
-    return [(stamp - EPOCH) // STEP for stamp in recording.tracks[topic].stamps()]
 
 
 @pytest.mark.parametrize('suffix', ['.mcap', '.db3'])

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
+from support.in_place import numbers, write_map
 from support.lerobot_datasets import FPS, KEY, NAMES, number_of, numbered, write_lerobot
 
 from viva_ros.cli.main import main
@@ -29,21 +30,12 @@ def episodes(root: Path) -> list[Episode]:
     return [episodes_of(open_recording(path))[0] for path in find([root])]
 
 
-def numbers(episode: Episode) -> list[int]:
-    """Return the numbers that the frames show; the joints have the number of their row."""
-    return [number_of(image) for image in episode.cameras['top'].images]
-
-
 def change_info(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     path = root / 'meta/info.json'
     info = json.loads(path.read_text())
     change(info)
     path.write_text(json.dumps(info))
     return root
-
-
-def write_map(root: Path, text: str) -> None:
-    (root / 'viva_map.yaml').write_text(text)
 
 
 @pytest.mark.parametrize('names', [

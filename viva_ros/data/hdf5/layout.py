@@ -12,8 +12,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -66,14 +67,16 @@ class Hdf5Layout:
     :param reference: dataset or attribute with this number of rows, for texts
     :param cameras: colour cameras, to whether their images are encoded
     :param others: images that only a map makes cameras, likewise
-    :param vectors: numeric datasets with one or two dimensions
+    :param vectors: numeric datasets with up to three dimensions
     :param names: of the columns of a dataset, as they are recorded
     :param counts: rows of each camera and vector
-    :param widths: columns of each vector
+    :param widths: columns of each vector; of three dimensions, numbers in a row
+    :param blocks: vectors with three dimensions, to the last two: (arms, joints)
     :param scalars: datasets with one value
     :param depth: depth maps
     :param clocks: datasets that may have the times of the rows, besides TIMESTAMPS
-    :param broken: links that lead to nothing
+    :param broken: links and virtual datasets whose data are missing
+    :param files: that have the datasets; others than the own one through links
     :param notes: texts on datasets that are left out
     """
 
@@ -85,10 +88,12 @@ class Hdf5Layout:
     names: Mapping[str, Sequence[str]]
     counts: Mapping[str, int]
     widths: Mapping[str, int]
+    blocks: Mapping[str, tuple[int, int]]
     scalars: Sequence[str]
     depth: Sequence[str]
     clocks: Sequence[str]
     broken: Sequence[str]
+    files: frozenset[str]
     notes: tuple[str, ...]
 
     def joint_names(self, key: str) -> tuple[str, ...]:
@@ -105,7 +110,8 @@ class Hdf5Layout:
         """
         rows = [
             key for key in self.vectors
-            if self.counts[key] == self.rows and key not in (*TIMESTAMPS, *self.clocks)
+            if self.counts[key] == self.rows
+            and key not in (*TIMESTAMPS, *self.clocks, *self.blocks)
         ]  # fmt: skip
         known = [key for key in self.vectors if is_state(key)]
         if len(known) == 1:
@@ -123,6 +129,16 @@ class Hdf5Layout:
         )
 
     def _names_problem(self, key: str) -> str:
+        if key in self.blocks:
+            arms, joints = self.blocks[key]
+            sources = ', '.join(
+                f"{{path: {key}, field: 'data[{k * joints}:{(k + 1) * joints}]', names: [...]}}"
+                for k in range(arms)
+            )
+            return (
+                f'{key} is rows x {arms} x {joints}: name its numbers in the map, "joints: '
+                f'[{sources}]" with {joints} names each'
+            )
         count, names = self.widths[key], list(self.names.get(key, ()))
         twice = sorted({name for name in names if names.count(name) > 1})
         reason = f'has {", ".join(twice)} twice' if twice and len(names) == count else (
@@ -189,16 +205,20 @@ class _Found:
     names: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
+    blocks: dict[str, tuple[int, int]] = field(default_factory=dict)
     scalars: list[str] = field(default_factory=list)
     depth: list[str] = field(default_factory=list)
     clocks: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def add(self, key: str, dataset: Any) -> None:
         """Add a dataset by its path, type and shape."""
         shape, kind = dataset.shape, dataset.dtype.kind
         if key.rpartition('/')[2] == PADDING:
+            return
+        if not self._has_data(key, dataset):
             return
         is_picture, is_byte = bool(words(key) & PICTURE_WORDS), dataset.dtype == np.uint8
         is_encoded = is_picture and (
@@ -218,6 +238,12 @@ class _Found:
             self._camera(key, dataset, is_encoded)
         elif kind in 'iufb' and len(shape) in (1, 2):
             self._vector(key, dataset)
+        elif kind in 'iuf' and len(shape) == 3 and not (is_picture or is_byte):
+            self._vector(key, dataset)
+            self.blocks[key] = (shape[1], shape[2])
+            if not is_state(key):
+                text = ' x '.join(map(str, shape))
+                self._leave_out(key, f'is {text}; name its numbers in a map if it has joints')
         else:
             text = ' x '.join(map(str, shape))
             allowed = (
@@ -226,6 +252,21 @@ class _Found:
             )  # fmt: skip
             self._leave_out(key, f'is {text} of {dataset.dtype}, {allowed}')
             self._clock(key, shape)
+
+    def _has_data(self, key: str, dataset: Any) -> bool:
+        """Note the files of a dataset; return False if its data are elsewhere or missing."""
+        self.files.add(dataset.file.filename)
+        if dataset.external:
+            self._leave_out(key, f'has its numbers in {dataset.external[0][0]}')
+            return False
+        sources = dataset.virtual_sources() if dataset.is_virtual else ()
+        folder = Path(dataset.file.filename).parent
+        paths = {folder / one.file_name for one in sources if one.file_name != '.'}
+        self.files |= set(map(str, paths))
+        if not all(path.is_file() for path in paths):  # read as zeros, without an error
+            self.broken.append(key)
+            return False
+        return True
 
     def _leave_out(self, key: str, reason: str) -> None:
         self.notes.append(f'dataset {key} is left out: it {reason}')
@@ -274,29 +315,47 @@ def read_layout(group: Any) -> Hdf5Layout:
         if dataset is None:
             found.broken.append(key)
         elif hasattr(dataset, 'keys'):
-            found.notes.append(f'group {key} is left out: it is a link')
+            found.notes.append(
+                f'group {key} is left out: it is a link to a group that is read under another name'
+            )
         else:
             found.add(key, dataset)
     found.part_equal_cameras()
     reference, rows = _reference(found, group.attrs)
     return Hdf5Layout(
         rows, reference, found.cameras, found.others, found.vectors, found.names, found.counts,
-        found.widths, found.scalars, found.depth, found.clocks, found.broken, tuple(found.notes),
+        found.widths, found.blocks, found.scalars, found.depth, found.clocks, found.broken,
+        frozenset(found.files), tuple(found.notes),
     )  # fmt: skip
 
 
-def _datasets(group: Any, above: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield the datasets of a group and its subgroups, groups that are links, None for no end."""
+def _datasets(group: Any) -> Iterator[tuple[str, Any]]:
+    """
+    Yield the datasets of a group and its subgroups, linked ones too, with their paths.
+
+    Each group is read once, under its name without links if it has one: links may lead back. A
+    group that is read already is yielded itself, and a link that leads to nothing as None.
+    """
+    owned = {group.id}
+    for _ in _walk(group, '', owned, lambda one, is_link: not is_link):
+        pass
+    known = {group.id}
+    yield from _walk(group, '', known, lambda one, is_link: not (is_link and one.id in owned))
+
+
+def _walk(
+    group: Any, above: str, known: set[Any], is_read: Callable[[Any, bool], bool]
+) -> Iterator[tuple[str, Any]]:
     for name in group:
         one = member(group, name)
-        if one is None:
-            yield f'{above}{name}', None
-        elif hasattr(one, 'keys'):
-            if hasattr(group.get(name, getlink=True), 'path'):  # it may lead back
+        if hasattr(one, 'keys'):
+            is_link = hasattr(group.get(name, getlink=True), 'path')
+            if one.id in known or not is_read(one, is_link):
                 yield f'{above}{name}', one
             else:
-                yield from _datasets(one, f'{above}{name}/')
-        elif hasattr(one, 'shape'):
+                known.add(one.id)
+                yield from _walk(one, f'{above}{name}/', known, is_read)
+        elif one is None or hasattr(one, 'shape'):
             yield f'{above}{name}', one
 
 

@@ -22,7 +22,7 @@ from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.dataset_tracks import FEATURE, ImageTrack, VectorTrack
-from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.hdf5 import layout
 from viva_ros.data.hdf5.file import (
     DatasetReader,
@@ -126,44 +126,50 @@ def read_episode(ref: EpisodeRef) -> Recording:
     """
     path = ref.dataset or ref.path
     with reading(path) as file:
-        names = layout.episode_groups(file)
-        if ref.dataset is None and names:
-            raise RecordingError(
-                'hdf5-several',
-                f'{path} has {len(names)} episodes, must be one of them, such as '
-                f'{path / names[0]}',
-            )
-        if ref.dataset is not None and ref.path.name not in names:
-            raise RecordingError(
-                'hdf5-episode',
-                f'{path} has no episode {ref.path.name}, it has {", ".join(names[:3]) or "none"}',
-            )
-        name = f'{layout.EPISODES}/{ref.path.name}' if names else '/'
-        group = layout.member(file, name)
-        if not hasattr(group, 'keys'):
-            raise RecordingError(
-                'hdf5-layout',
-                f'{ref.path} has no data: {name} is '
-                f'{"a link that leads to nothing" if group is None else "no group"}; leave it out',
-            )
+        name, group = _episode_in(file, ref)
         holders = [group.attrs, file.attrs]
-        holders += [file[layout.EPISODES].attrs] if names else []
-        return _Reader(ref.path, path, group, holders).recording()
+        holders += [file[layout.EPISODES].attrs] if ref.dataset is not None else []
+        return _Reader(ref.path, path, name, group, holders).recording()
+
+
+def _episode_in(file: Any, ref: EpisodeRef) -> tuple[str, Any]:
+    """Return the path of the group of an episode in its file, and the group."""
+    path, names = ref.dataset or ref.path, layout.episode_groups(file)
+    if ref.dataset is None and names:
+        raise RecordingError(
+            'hdf5-several',
+            f'{path} has {len(names)} episodes, must be one of them, such as {path / names[0]}',
+        )
+    if ref.dataset is not None and ref.path.name not in names:
+        raise RecordingError(
+            'hdf5-episode',
+            f'{path} has no episode {ref.path.name}, it has {", ".join(names[:3]) or "none"}',
+        )
+    name = f'{layout.EPISODES}/{ref.path.name}' if names else ''
+    group = layout.member(file, name or '/')
+    if not hasattr(group, 'keys'):
+        raise RecordingError(
+            'hdf5-layout',
+            f'{ref.path} has no data: {name} is '
+            f'{"a link that leads to nothing" if group is None else "no group"}; leave it out',
+        )
+    return name, group
 
 
 class _Reader:
     """Reads the episode in a group of a file."""
 
     def __init__(
-        self, path: Path, file: Path, group: Any, holders: Sequence[Mapping[str, Any]]
+        self, path: Path, file: Path, name: str, group: Any, holders: Sequence[Mapping[str, Any]]
     ) -> None:
-        self._path, self._file, self._group, self._holders = path, file, group, holders
+        self._path, self._file, self._name = path, file, name
+        self._group, self._holders = group, holders
         self._layout = layout.read_layout(group)
         if self._layout.broken:
             raise RecordingError(
                 'hdf5-link',
-                f'{path}: {", ".join(self._layout.broken)} is a link that leads to nothing: copy '
-                'the file that it names next to it, or leave it out',
+                f'{path}: the data of {", ".join(self._layout.broken)}, a link or a virtual '
+                'dataset, are missing: copy the file that it names next to it, or leave it out',
             )
         if not self._layout.rows or not self._layout.counts:
             raise RecordingError(
@@ -208,7 +214,7 @@ class _Reader:
         return DatasetReader(self._file, self._full(key))
 
     def _full(self, key: str) -> str:
-        return f'{self._group.name.rstrip("/")}/{key}'
+        return f'/{self._name}/{key}'.replace('//', '/')
 
     def _track(self, key: str, track: Track) -> Track:
         """Return a track, or one that is refused if the number of its rows is another."""
@@ -316,6 +322,18 @@ def _file(ref: EpisodeRef) -> Path:
     return ref.dataset or ref.path
 
 
+def _state(ref: EpisodeRef) -> list[Any]:
+    """Return content hashes of the other files that an episode is linked to."""
+    path = _file(ref)
+    try:
+        with reading(path) as file:
+            linked = layout.read_layout(_episode_in(file, ref)[1]).files - {str(path)}
+        return [content_hash(Path(one)) for one in sorted(linked)]
+    except (RecordingError, ConfigurationError, OSError):  # opening it names the reason
+        return []
+
+
 FORMAT: Final = RecordingFormat(
-    'HDF5 files (*.hdf5, *.h5)', _list_in, _resolve, read_episode, _file, folders_up=FOLDERS_UP
+    'HDF5 files (*.hdf5, *.h5)', _list_in, _resolve, read_episode, _file, _state,
+    folders_up=FOLDERS_UP,
 )  # fmt: skip

@@ -25,6 +25,7 @@ FILES_PER_CHUNK: Final = 1000
 DATA_LIMIT: Final = 100  # MB per file
 VIDEO_LIMIT: Final = 200  # MB per file
 STATE, ACTION, IMAGES = 'observation.state', 'action', 'observation.images.'
+FRAME_SUCCESS: Final = 'next.success'  # of LeRobot
 SUCCESS, NAME, SOURCE = 'success', 'viva/name', 'viva/source'
 START, FAILURE, SEED = 'viva/start_stamp', 'viva/failure', 'viva/seed'
 TIMES, MARKS = 'viva/times', 'viva/marks'  # JSON

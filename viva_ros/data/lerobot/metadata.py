@@ -10,6 +10,7 @@ a dataset without names.
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ READ_ERRORS: Final = (
     OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, pa.ArrowException,
 )  # fmt: skip
 MODALITY: Final = 'meta/modality.json'
+OLD_EPISODES, OLD_STATS = 'meta/episodes.jsonl', 'meta/episodes_stats.jsonl'
+#: Files that are being replaced, see ``outcome_writer``.
+JOURNAL: Final = 'meta/.viva_outcomes.json'
 ACTIONS: Final = (layout.ACTION, 'actions')
 STATES: Final = (layout.STATE, 'state')
 #: Words in the name of a feature with joint positions.
@@ -283,6 +287,12 @@ def open_dataset(root: Path) -> Dataset:
 
 @lru_cache(maxsize=8)
 def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
+    if (root / JOURNAL).is_file():
+        raise RecordingError(
+            'dataset-interrupted',
+            f'writing of outcomes into {root} was interrupted: run "viva label '
+            f'{shlex.quote(str(root))} --write-success" again',
+        )
     try:
         info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
         version = str(info['codebase_version'])
@@ -366,8 +376,8 @@ def _is_picture_statistic(column: str) -> bool:
 
 
 def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    rows, tasks = json_lines(root / 'meta/episodes.jsonl'), json_lines(root / 'meta/tasks.jsonl')
-    statistics = root / 'meta/episodes_stats.jsonl'
+    rows, tasks = json_lines(root / OLD_EPISODES), json_lines(root / 'meta/tasks.jsonl')
+    statistics = root / OLD_STATS
     described = {one['episode_index']: one for one in json_lines(statistics)} \
         if statistics.is_file() else {}  # fmt: skip
     for row in rows:

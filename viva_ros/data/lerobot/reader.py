@@ -56,7 +56,6 @@ from viva_ros.data.recording import (
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
 
 EPISODE: Final = 'episode_{:06d}'
-FRAME_SUCCESS: Final = 'next.success'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
 
 
@@ -239,10 +238,10 @@ class _Reader:
             found[layout.SUCCESS] = outcome(stated)
             if found[layout.SUCCESS] is None:
                 doubts.append(f'{layout.SUCCESS} is {stated!r}')
-        if FRAME_SUCCESS in self._table.column_names:
-            values = self._table[FRAME_SUCCESS].to_pylist()
-            found[FRAME_SUCCESS], doubt = outcome_of_frames(FRAME_SUCCESS, values)
-            doubts += [f'{FRAME_SUCCESS}: {doubt}'] if doubt else []
+        if layout.FRAME_SUCCESS in self._table.column_names:
+            values = self._table[layout.FRAME_SUCCESS].to_pylist()
+            found[layout.FRAME_SUCCESS], doubt = outcome_of_frames(layout.FRAME_SUCCESS, values)
+            doubts += [f'{layout.FRAME_SUCCESS}: {doubt}'] if doubt else []
         success, conflict = agreed(found)
         doubts += [conflict] if conflict else []
         known = {name: one for name, one in found.items() if one is not None}

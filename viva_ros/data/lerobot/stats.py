@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from viva_ros.core.observation import Array, Image
 
 QUANTILES: Final = {'q01': 0.01, 'q10': 0.10, 'q50': 0.50, 'q90': 0.90, 'q99': 0.99}
+NAMES: Final = ('min', 'max', 'mean', 'std', 'count', *QUANTILES)
 SAMPLES: Final = 64  # images per episode
 PIXEL_STEP: Final = 4  # in rows and columns
 Statistics = Mapping[str, Array]

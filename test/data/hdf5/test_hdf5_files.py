@@ -1,0 +1,174 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""HDF5 files that are damaged, written, linked or read by several processes."""
+
+import json
+import multiprocessing
+import pickle
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from support.errors import raises
+from support.hdf5_episodes import (
+    ROWS,
+    jpeg,
+    keep_open,
+    named,
+    numbers_of,
+    put_jpeg,
+    write_aloha,
+)
+from support.in_place import episode, numbers, write_map
+from support.lerobot_datasets import NAMES, number_of
+
+from viva_ros.cli.main import main
+from viva_ros.data.hdf5.file import DatasetReader
+from viva_ros.data.open import find, identity, open_recording, resolve
+
+pytestmark = pytest.mark.fast
+
+RATED = {'fps': 10}
+QPOS = 'observations/qpos'
+
+
+@pytest.mark.parametrize('link', [h5py.SoftLink('/gone'), h5py.ExternalLink('gone.hdf5', '/a')])
+def test_broken_link_in_an_episode_is_refused(tmp_path: Path, link: Any) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        file['observations/images/wrist'] = link
+    with raises('hdf5-link', path, 'observations/images/wrist', 'leave it out'):
+        open_recording(path)
+
+
+def test_identity_changes_with_the_file_and_the_map(tmp_path: Path) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5')
+    found = [identity(resolve(path))]
+    write_map(tmp_path, 'source_rate: 10')
+    found.append(identity(resolve(path)))
+    with h5py.File(path, 'a') as file:
+        file[QPOS][0, 0] = 3.0
+    found.append(identity(resolve(path)))
+    assert len({json.dumps(one) for one in found}) == 3
+
+
+@pytest.mark.parametrize('damage', [
+    lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(2048)),
+])  # fmt: skip
+def test_damaged_file_is_refused(tmp_path: Path, damage: Callable[[Path], Any]) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5')
+    damage(path)
+    assert find([tmp_path]) == [path]
+    with raises('hdf5-unreadable', f'HDF5 file {path}', 'leave it out'):
+        open_recording(path)
+
+
+def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / 'weights.h5', 'w') as file:
+        file.create_group('layers')
+    with raises('hdf5-layout', tmp_path / 'weights.h5', 'layers', QPOS):
+        open_recording(tmp_path / 'weights.h5')
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff no image', jpeg(3)[:200]])
+def test_damaged_image_is_refused_on_access(tmp_path: Path, content: bytes) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        del file['observations/images/top']
+        put_jpeg(file, 'observations/images/top', [*(jpeg(k) for k in range(ROWS - 1)), content])
+    images = episode(path).cameras['top'].images
+    assert number_of(images[10]) == 10
+    with raises('hdf5-image', path, 'image 11 of /observations/images/top', 'leave'):
+        _ = images[11]
+
+
+def test_file_that_is_being_written_is_read(tmp_path: Path) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    context = multiprocessing.get_context('spawn')
+    opened, finish = context.Event(), context.Event()
+    recorder = context.Process(target=keep_open, args=(path, opened, finish))
+    recorder.start()
+    try:
+        assert opened.wait(60.0)
+        with pytest.raises(BlockingIOError):  # it has a lock
+            h5py.File(path, 'r', locking=True)
+        assert numbers(episode(path)) == list(range(ROWS))
+    finally:
+        finish.set()
+        recorder.join()
+
+
+def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5')
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    assert find([tmp_path]) == [path]
+    with raises('hdf5-library-missing', path, 'needs h5py', 'run: '):
+        open_recording(path)
+
+
+@pytest.mark.parametrize('start', ['fork', 'spawn'])
+def test_worker_process_opens_the_file_for_itself(tmp_path: Path, start: str) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', form='jpeg', attributes=RATED, names=NAMES)
+    images = episode(path).cameras['top'].images
+    assert number_of(images[3]) == 3  # the handle is open
+    assert numbers_of(pickle.loads(pickle.dumps(images))) == list(range(ROWS))
+    with multiprocessing.get_context(start).Pool(1) as pool:
+        assert pool.apply(numbers_of, (images,)) == list(range(ROWS))
+    assert number_of(images[4]) == 4
+
+
+def test_opening_reads_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'a.hdf5'
+    rows, height, width = 200, 240, 320
+    with h5py.File(path, 'w') as file:
+        file.attrs['fps'] = 10
+        file[QPOS] = np.zeros((rows, 4))
+        file[QPOS].attrs['names'] = list(NAMES)
+        shape = (rows, height, width, 3)  # 46 MB, all zero: no chunk is written
+        file.create_dataset('observations/images/top', shape, np.uint8, chunks=(1, *shape[1:]))
+    read: list[str] = []
+    own = DatasetReader.read
+
+    def counted(self: DatasetReader, selection: Any = ()) -> Any:
+        read.append(self.key)
+        return own(self, selection)
+
+    monkeypatch.setattr(DatasetReader, 'read', counted)
+    tracemalloc.start()
+    try:
+        images = episode(path).cameras['top'].images
+        assert read == [f'/{QPOS}']
+        assert all(image.shape == (height, width, 3) for image in images)
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+    finally:
+        tracemalloc.stop()
+    assert read.count('/observations/images/top') == rows
+
+
+@pytest.mark.medium
+def test_import_equals_reading_in_place(tmp_path: Path) -> None:
+    source = tmp_path / 'aloha'
+    for number in (0, 1):
+        write_aloha(source / f'episode_{number}.hdf5', form='padded', rows=ROWS + number,
+                    attributes={'success': bool(number)})  # fmt: skip
+    action = 'action: [{path: action, names: [a, b, c, d]}]'
+    topic_map = write_map(source, named(QPOS, f'source_rate: 10\ntask: fold\n{action}'))
+    out = tmp_path / 'set'
+    assert main(['import', str(source), '--map', str(topic_map), '--out', str(out)]) == 0
+    imported, in_place = find([out]), find([source])
+    assert len(imported) == len(in_place) == 2
+    for new, old in zip(imported, in_place, strict=True):
+        one, other = episode(new), episode(old)
+        assert numbers(one) == numbers(other) == list(range(len(one.joints.stamps)))
+        assert one.joints.names == other.joints.names == NAMES
+        np.testing.assert_allclose(one.joints.positions, other.joints.positions, atol=1e-6)
+        np.testing.assert_array_equal(one.joints.stamps, other.joints.stamps)
+        assert one.label is not None and other.label is not None
+        assert (one.label.task, one.label.success) == (other.label.task, other.label.success)
+    assert open_recording(imported[0]).metadata['viva_data_set']['fps'] == 10.0
