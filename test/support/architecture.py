@@ -85,7 +85,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'bringup': _layer(
         'core engine nodes', ROS | {'numpy', 'yaml'}, 'nodes start without desktop libraries'
     ),
-    'doctor': _layer('core engine nodes', ROS | {'numpy'}, 'runs on the robot'),
+    'doctor': _layer('core engine robot nodes', ROS | {'numpy'}, 'runs on the robot'),
     'demo': _layer(
         'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
     ),
@@ -108,6 +108,8 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
     'engine/backends/onnx.py': ('onnxruntime', 'the library that it wraps'),
     'engine/backends/openvino.py': ('openvino', 'the library that it wraps'),
     'engine/backends/cuda.py': ('cuda pycuda', 'the libraries that it wraps'),
+    'doctor/graph_checks.py': ('data.stamps', 'steps back are those of an import'),
+    'doctor/recording_checks.py': ('data', 'it reads recordings by the functions of an import'),
     'bringup/launch_file.py': ('launch launch_ros', 'it makes launch files'),
 }
 
@@ -119,7 +121,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.bag.split': 'files of one bag, before any of them is read',
-    'viva_ros.data.conversion.convert': 'the work of `viva import`',
     'viva_ros.data.conversion.guess': 'drafts of maps; an import does without it',
     'viva_ros.data.conversion.mapped_recording': 'recordings in place, apart from an import',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
@@ -127,12 +128,12 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.hdf5.layout': 'paths of other projects, without reading a row',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.console.import_summary': 'terminal output of an import',
-    'viva_ros.core.joint_buffer': 'joints of several messages, apart from the images',
     'viva_ros.data.lerobot.checks': 'cross-checks of rows and frames, apart from the reading',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
     'viva_ros.demo.view': 'terminal output of the demo',
     'viva_ros.demo.watcher': 'the ROS node of the demo',
-    'viva_ros.doctor.checks': 'the work of `viva doctor`',
+    'viva_ros.doctor.graph_checks': 'robot files against a running robot',
+    'viva_ros.doctor.recording_checks': 'robot files against recordings; needs no ROS',
     'viva_ros.engine.backends.onnx': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.openvino': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.tensorrt': 'a backend: the registry loads it by name',
@@ -153,13 +154,11 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.nodes.alert_publisher': 'topics of the supervisor',
     'viva_ros.nodes.bond': 'a protocol of another project',
     'viva_ros.nodes.estimation': 'the worker thread of the monitor',
-    'viva_ros.nodes.inputs': 'subscriptions of the monitor',
     'viva_ros.nodes.leadership': 'the lock among supervisors',
     'viva_ros.nodes.outputs': 'topics of the monitor',
     'viva_ros.nodes.retries': 'retries of the supervisor',
     'viva_ros.nodes.retry_client': 'services and actions of the robot',
     'viva_ros.nodes.robot_state': 'subscriptions of the supervisor',
-    'viva_ros.nodes.topics': 'the search for publishers, before the subscriptions',
     'viva_ros.nodes.value_cloud': 'one optional output; needs sensor_msgs_py',
     'viva_ros.nodes.value_image': 'one optional output; drawing without ROS',
     'viva_ros.scoring.ray_workers': 'needs an optional library',

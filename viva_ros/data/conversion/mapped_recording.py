@@ -19,6 +19,7 @@ from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     camera_tracks,
     check_one_episode,
+    is_mapped,
     joint_sources,
     mapped_episode,
     read_joints_of,
@@ -47,7 +48,7 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     :raises RecordingError, ConfigurationError: if the recording lacks a topic, a field or a rate
     """
     recording = with_row_times(recording, topic_map)
-    if not (topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER):
+    if not is_mapped(topic_map):
         limits = topic_map.limits if topic_map.text else None
         return replace(recording, metadata=_described(recording, topic_map), limits=limits)
     recording = with_definitions(recording, topic_map.definitions)

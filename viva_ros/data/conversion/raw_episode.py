@@ -96,7 +96,7 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     :raises RecordingError, ConfigurationError: if a topic, a field or a rate is missing
     """
     recording = with_row_times(recording, topic_map)
-    if topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER:
+    if is_mapped(topic_map):
         return [mapped_episode(recording, topic_map)]
     is_dataset = SOURCE in recording.metadata
     actions: tuple[Joints, ...] = ()
@@ -114,6 +114,11 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
+
+
+def is_mapped(topic_map: TopicMap) -> bool:
+    """Return whether a map names sources; without, the conventions of this package hold."""
+    return bool(topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER)
 
 
 def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
@@ -159,18 +164,12 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     :raises RecordingError: if it has several
     """
     check_one_episode(recording)
-    cameras, notes = {}, list(recording.notes)
+    cameras: dict[str, Frames] = {}
+    notes = list(recording.notes)
     for name, (track, source) in camera_tracks(recording, topic_map).items():
-        order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
-        if not order.stamps.size and order.unstamped:
-            raise RecordingError('stamps-missing', unstamped_text(track.topic))
-        if order.unstamped:
-            notes.append(f'{order.unstamped} messages of {track.topic} have no stamp: left out')
-        own = replace(track, options=source.options)
-        cameras[name] = Frames(
-            order.stamps, own.pictures(order.rows), order.backwards, order.unstamped,
-            order.repeated,
-        )  # fmt: skip
+        cameras[name] = camera_frames(recording, track, source, topic_map)
+        if count := cameras[name].unstamped:
+            notes.append(f'{count} messages of {track.topic} have no stamp: left out')
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
@@ -181,6 +180,21 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
         recording.losses, recording.readable, recording.whole, origins_of(recording),
         (*notes, *remarks), SOURCE in recording.metadata, units,
     )  # fmt: skip
+
+
+def camera_frames(
+    recording: Recording, track: Track, source: CameraSource, topic_map: TopicMap
+) -> Frames:
+    """
+    Return the frames of a camera of a map; messages without a stamp are left out.
+
+    :raises RecordingError: if no message has a stamp
+    """
+    order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
+    if not order.stamps.size and order.unstamped:
+        raise RecordingError('stamps-missing', unstamped_text(track.topic))
+    images = replace(track, options=source.options).pictures(order.rows)
+    return Frames(order.stamps, images, order.backwards, order.unstamped, order.repeated)
 
 
 def check_one_episode(recording: Recording) -> None:
