@@ -157,16 +157,22 @@ def late(by: int) -> Callable[[int, Sent], Sent]:
     return lambda slot, one: replace(one, stamp=(one.stamp or 0) - by)
 
 
-def write_stream(path: Path, sent: Iterable[Sent], begin: int) -> Path:
-    """Write messages as a bag; their receive times are those of their publication."""
+def write_stream(
+    path: Path, sent: Iterable[Sent], begin: int,
+    others: Sequence[tuple[int, str, str, bytes]] = (),
+) -> Path:  # fmt: skip
+    """
+    Write messages as a bag; their receive times are those of their publication.
+
+    :param others: further messages: receive time (ns), topic, type and bytes
+    """
+    rows = [(begin + one.at, one.topic, KINDS[one.topic], one.cdr(begin)) for one in sent]
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections: dict[str, Any] = {}
-        for one in sent:
-            if one.topic not in connections:
-                connections[one.topic] = writer.add_connection(
-                    one.topic, KINDS[one.topic], typestore=typestore()
-                )
-            writer.write(connections[one.topic], begin + one.at, one.cdr(begin))
+        for received, topic, kind, cdr in sorted([*rows, *others], key=lambda row: row[0]):
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=typestore())
+            writer.write(connections[topic], received, cdr)
     return path
 
 
@@ -205,10 +211,11 @@ class Player:
 
 
 class EndlessRobot:
-    """Publishes slots in a thread until ``close``; ``fault`` changes their messages."""
+    """Publishes slots in a thread until ``close``, and keeps them; ``fault`` changes them."""
 
     def __init__(self, player: Player) -> None:
         self.fault: Fault = lambda slot, sent: sent
+        self.begin, self.slots = time.time_ns(), list[list[Sent]]()
         self._player, self._is_open = player, True
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -218,10 +225,11 @@ class EndlessRobot:
         self._thread.join()
 
     def _run(self) -> None:
-        self._player.play(self._messages(), time.time_ns())
+        self._player.play(self._messages(), self.begin)
 
     def _messages(self) -> Iterator[Sent]:
         slot = 0
         while self._is_open:
-            yield from self.fault(slot, slot_messages(slot))
+            self.slots.append(self.fault(slot, slot_messages(slot)))
+            yield from self.slots[-1]
             slot += 1

@@ -9,7 +9,6 @@ from typing import Final
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.data.bag.reader import with_definitions
-from viva_ros.data.conversion.convert import rate_of
 from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     camera_frames,
@@ -20,7 +19,7 @@ from viva_ros.data.conversion.raw_episode import (
     read_joints_of,
     with_row_times,
 )
-from viva_ros.data.conversion.resample import grid, measure
+from viva_ros.data.conversion.resample import grid, measure, rate_of
 from viva_ros.data.joint_groups import groups_of
 from viva_ros.data.open import open_unmapped
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording

@@ -26,7 +26,7 @@ from viva_ros.data.conversion.raw_episode import (
     stamps_of,
     with_row_times,
 )
-from viva_ros.data.conversion.resample import measure
+from viva_ros.data.conversion.resample import frame_times, measure
 from viva_ros.data.episode import ALWAYS
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
@@ -68,7 +68,8 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         for reading in read_joints_of(recording, source, topic_map).readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
-    found = measure(episode, episode.streams.frame_times, topic_map.limits)
+    moments = frame_times(episode, recording, topic_map)
+    found = measure(episode, moments, topic_map.limits)
     faults = [
         text for code, text in zip(found.codes, found.refused, strict=True) if code != NOT_FINITE
     ]
