@@ -12,7 +12,7 @@ import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array, Image
-from viva_ros.data.episode import Frames
+from viva_ros.data.episode import ALWAYS, Frames
 from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
 from viva_ros.data.stamps import Stamps, ordered
@@ -68,7 +68,17 @@ class Track:
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
-        recorded = [(row, at) for row, at in enumerate(self.stamps()) if begin <= at < end]
+        return self.frames_of(self.stamps(), begin, end)
+
+    def frames_of(
+        self, stamps: Sequence[int], begin: int = ALWAYS[0], end: int = ALWAYS[1]
+    ) -> Frames:
+        """
+        Return the frames with stamps in [begin, end), as ``frames`` does.
+
+        :param stamps: of all messages in the order of the file, ns
+        """
+        recorded = [(row, at) for row, at in enumerate(stamps) if begin <= at < end]
         one = ordered([at for _, at in recorded])
         rows = [recorded[k][0] for k in one.rows]
         images = self.pictures(rows)
@@ -96,7 +106,7 @@ class Recording:
         known, else of the bytes of the file
     :param whole: False if the end or a part is missing
     :param notes: texts on what was left out without a loss, such as a depth camera
-    :param faults: reasons for which it is beyond the limits of its map
+    :param faults: episode to the reasons for which it is beyond the limits of its map
     :param limits: of its map; None without one
     """
 
@@ -107,7 +117,7 @@ class Recording:
     readable: float = 1.0
     whole: bool = True
     notes: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
+    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: ImportLimits | None = None
 
     @property

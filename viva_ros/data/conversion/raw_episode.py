@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label, judged
+from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
+    WHOLE,
+    EpisodeLabels,
+    Span,
     annotation_of,
+    cut,
     episodes_of,
+    name_of,
     origins_of,
     spans,
-    stored_label,
     task_of,
     tasks_of,
 )
-from viva_ros.data.stamps import ordered
 from viva_ros.data.stream_checks import EpisodeStreams
 from viva_ros.robot.topic_map import (
     FRAME_INDEX,
@@ -97,7 +100,7 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     """
     recording = with_row_times(recording, topic_map)
     if is_mapped(topic_map):
-        return [mapped_episode(recording, topic_map)]
+        return mapped_episodes(recording, topic_map)
     is_dataset = SOURCE in recording.metadata
     actions: tuple[Joints, ...] = ()
     action = recording.tracks.get(DATASET_ACTION)
@@ -157,59 +160,65 @@ def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
     return replace(recording, tracks=tracks, metadata=metadata, notes=notes)
 
 
-def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
+def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     """
-    Return the only episode of a recording of another robot.
+    Return the episodes of a recording of another robot, one for each id on topic ``episode``.
 
-    :raises RecordingError: if it has several
+    Episodes without an image are left out if there are several.
+
+    :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing
     """
-    check_one_episode(recording)
-    cameras: dict[str, Frames] = {}
-    notes = list(recording.notes)
-    for name, (track, source) in camera_tracks(recording, topic_map).items():
-        cameras[name] = camera_frames(recording, track, source, topic_map)
-        if count := cameras[name].unstamped:
-            notes.append(f'{count} messages of {track.topic} have no stamp: left out')
+    tracks, notes = camera_tracks(recording, topic_map), list(recording.notes)
+    cameras = {
+        name: camera_frames(recording, track, source, topic_map)
+        for name, (track, source) in tracks.items()
+    }
+    for name, frames in cameras.items():
+        if count := frames.unstamped:
+            topic = tracks[name][0].topic
+            notes.append(f'{count} messages of {topic} have no stamp: left out')
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
-    label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
-    task = task_of(recording) or topic_map.task
-    return RawEpisode(
-        recording.name, recording.path, cameras, joints, judged(label, annotation, task), task,
-        actions, annotation, tasks_of(recording),
-        recording.losses, recording.readable, recording.whole, origins_of(recording),
-        (*notes, *remarks), SOURCE in recording.metadata, units,
+    labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
+    whole = RawEpisode(
+        recording.name, recording.path, cameras, joints, None, task_of(recording) or task, actions,
+        None, tasks_of(recording), recording.losses, recording.readable, recording.whole,
+        origins_of(recording), (*notes, *remarks), SOURCE in recording.metadata, units,
     )  # fmt: skip
+    found = []
+    for span in parts:
+        own = cameras if span.id == '' else {
+            name: camera_frames(recording, track, source, topic_map, span)
+            for name, (track, source) in tracks.items()
+        }  # fmt: skip
+        starts = [int(frames.stamps[0]) for frames in own.values() if frames.stamps.size]
+        if not starts and len(parts) > 1:
+            continue
+        name = name_of(recording, span)
+        annotation = annotation_of(recording.path, name)
+        found.append(replace(
+            whole, name=name, cameras=own, joints=tuple(cut(group, span) for group in joints),
+            action=tuple(cut(group, span) for group in actions), annotation=annotation,
+            label=labels.label(span, min(starts, default=0), annotation, task),
+            span=(span.begin, span.end),
+        ))  # fmt: skip
+    return found
 
 
 def camera_frames(
-    recording: Recording, track: Track, source: CameraSource, topic_map: TopicMap
-) -> Frames:
+    recording: Recording, track: Track, source: CameraSource, topic_map: TopicMap,
+    span: Span = WHOLE,
+) -> Frames:  # fmt: skip
     """
     Return the frames of a camera of a map; messages without a stamp are left out.
 
     :raises RecordingError: if no message has a stamp
     """
-    order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
-    if not order.stamps.size and order.unstamped:
+    stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
+    frames = replace(track, options=source.options).frames_of(stamps, span.begin, span.end)
+    if not frames.stamps.size and frames.unstamped:
         raise RecordingError('stamps-missing', unstamped_text(track.topic))
-    images = replace(track, options=source.options).pictures(order.rows)
-    return Frames(order.stamps, images, order.backwards, order.unstamped, order.repeated)
-
-
-def check_one_episode(recording: Recording) -> None:
-    """
-    Check that a recording has one episode.
-
-    :raises RecordingError: if topic ``episode`` announces several
-    """
-    ids = [span.id for span in spans(recording)]
-    if len(ids) > 1:
-        raise RecordingError(
-            'episodes-several',
-            f'{recording.path} has {len(ids)} episodes on topic episode ({", ".join(ids[:3])}), '
-            'must have 1 with this map: record one episode for each bag',
-        )
+    return frames
 
 
 def joint_sources(topic_map: TopicMap) -> tuple[JointSource, ...]:
