@@ -202,7 +202,7 @@ def load_map(path: Path) -> TopicMap:
     return _Parser(path).map(content, text)
 
 
-def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
+def map_file(recording: Path, folders_up: int | None) -> Path | None:
     """
     Return the map in the folder of a recording or in one of those above; None without a map.
 
@@ -214,7 +214,7 @@ def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
     here = here.parent if here.parent.is_file() else here  # an episode in a file
     for folder in [here, *here.parents][: folders_up + 1]:
         if (folder / NAME).is_file():
-            return load_map(folder / NAME)
+            return folder / NAME
     return None
 
 

@@ -359,3 +359,30 @@ def test_foreign_topics_with_our_names_are_not_ours(tmp_path: Path) -> None:
     (tmp_path / 'map.yaml').write_text(ONE)
     episode = imported(tmp_path, bag, ONE)
     check_two_arms(episode)
+
+
+def test_import_uses_the_map_next_to_the_recordings(tmp_path: Path, capsys: Any) -> None:
+    path = two_arms().write(tmp_path / 'bags/one')
+    file = tmp_path / 'bags/viva_map.yaml'
+    file.write_text(ONE.replace('rate: 10', 'rate: 5'))
+    assert main(['import', str(path), '--success', '--out', str(tmp_path / 'set')]) == 0
+    assert f'map: {file}; --map FILE replaces it' in capsys.readouterr().out
+    assert (tmp_path / 'set/viva/map.yaml').read_text() == file.read_text()
+    other = tmp_path / 'other.yaml'
+    other.write_text(ONE)
+    arguments = ['import', str(path), '--success', '--map', str(other)]
+    assert main([*arguments, '--out', str(tmp_path / 'ten')]) == 0
+    assert 'map: ' not in capsys.readouterr().out
+    assert (tmp_path / 'ten/viva/map.yaml').read_text() == ONE
+
+
+def test_import_of_recordings_with_different_maps_is_refused(tmp_path: Path, capsys: Any) -> None:
+    for name, rate in (('a', 5), ('b', 10)):
+        two_arms().write(tmp_path / name / 'bag')
+        (tmp_path / name / 'viva_map.yaml').write_text(ONE.replace('rate: 10', f'rate: {rate}'))
+    arguments = ['import', str(tmp_path), '--success', '--out', str(tmp_path / 'set')]
+    assert main(arguments) == 2
+    assert 'name one for all with --map, or import them apart' in capsys.readouterr().err
+    assert main([*arguments, '--map', str(tmp_path / 'a/viva_map.yaml')]) == 0
+    apart = ['import', str(tmp_path / 'b'), '--success', '--out', str(tmp_path / 'apart')]
+    assert main(apart) == 0
