@@ -40,6 +40,8 @@ from viva_ros.robot.topic_map import (
     CameraSource,
     JointSource,
     TopicMap,
+    check_camera_sources,
+    check_joint_sources,
     numbers,
 )
 
@@ -231,12 +233,13 @@ def _all_groups(
 ) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
     """Return the groups of all sources, the joints with known units, and notes."""
     groups: list[Joints] = []
-    taken: list[tuple[str, str, frozenset[str]]] = []
+    taken: list[tuple[str, JointSource]] = []
     units: set[str] = set()
     notes: list[str] = []
     for row in sources:
         source = _Source(recording, row, topic_map)
-        _check_taken(source.where, source.selection, taken)
+        taken.append((source.topic, row))
+        check_joint_sources(recording.path, taken)
         own = groups_of(source.read().readings, source.where, source.is_dataset)
         groups += own
         notes += source.notes
@@ -244,21 +247,6 @@ def _all_groups(
             units |= {name for group in own for name in group.names}
     check_once(recording.path, groups)
     return tuple(groups), frozenset(units), notes
-
-
-def _check_taken(
-    where: str, selection: tuple[str, str, frozenset[str]],
-    taken: list[tuple[str, str, frozenset[str]]],
-) -> None:  # fmt: skip
-    """Add a selection of joints; refuse one that has joints of another."""
-    topic, path, names = selection
-    for other, field_, theirs in taken:
-        if (topic, path) == (other, field_) and (not names or not theirs or names & theirs):
-            raise ConfigurationError(
-                'joint-source-twice',
-                f'{where} is read twice in the map: give each entry other "names" or "field"',
-            )
-    taken.append(selection)
 
 
 def check_once(path: Path, groups: list[Joints]) -> None:
@@ -300,9 +288,9 @@ class _Source:
         self.notes: list[str] = []
 
     @property
-    def selection(self) -> tuple[str, str, frozenset[str]]:
-        """Topic, field and names that are read."""
-        return self._track.topic, self._source.path, frozenset(self._source.names)
+    def topic(self) -> str:
+        """Topic as the recording names it."""
+        return self._track.topic
 
     @property
     def is_dataset(self) -> bool:
@@ -477,14 +465,8 @@ def camera_tracks(
                 f'{recording.path}: camera {name} has "encoding" in the map, which is for '
                 'messages: leave it out, or set "color_order"',
             )
-        other = next((n for n, (one, _) in found.items() if one.topic == track.topic), None)
-        if other is not None:
-            raise ConfigurationError(
-                'camera-source-twice',
-                f'{recording.path}: cameras {other} and {name} of the map are both {track.topic}: '
-                'name another topic',
-            )
         found[name] = track, source
+    check_camera_sources(recording.path, {n: track.topic for n, (track, _) in found.items()})
     return found
 
 
