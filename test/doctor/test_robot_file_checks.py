@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from support.foreign_robot import write_old_lerobot_dataset
 from support.ros import wait
 from support.scripted_robot import (
     ARM,
@@ -173,3 +174,22 @@ def test_doctor_finds_all_faults_of_a_running_robot(
     ):  # fmt: skip
         assert expected in output, expected
     print(output)
+
+
+def test_dataset_is_checked_by_its_features(tmp_path: Path, capsys: Any) -> None:
+    dataset = write_old_lerobot_dataset(tmp_path / 'set')
+    text = (
+        'cameras: {top: {feature: observation.images.cam_high}}\n'
+        'joints: [{feature: observation.state, names: [left_waist, left_grip]}]\n'
+    )
+    file = robot_file(tmp_path, text)
+    assert doctor.main(['--robot', str(file), str(dataset)]) == 0
+    output = capsys.readouterr().out
+    assert 'OK    episode_000001: camera top: ' in output and '96 x 48 pixels' in output
+    assert '25 messages, 10.0 Hz, 2 joints: left_waist, left_grip' in output
+
+    file = robot_file(tmp_path, text.replace('cam_high', 'camHigh').replace('grip]', 'hand]'))
+    assert doctor.main(['--robot', str(file), str(dataset / 'episode_000000')]) == 1
+    output = capsys.readouterr().out
+    assert '-> there is observation.images.cam_high: if it is meant' in output
+    assert 'lacks joint left_hand, it has left_waist, left_grip, right_waist' in output
