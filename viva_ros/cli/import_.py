@@ -9,25 +9,33 @@ again.
 """
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import cv2
 from rich.console import Console
 from rich.table import Column, Table
 
 from viva_ros.console.import_summary import show
+from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import replace_atomically
 from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_rows
-from viva_ros.data.conversion.convert import ImportEmptyError, import_all
+from viva_ros.data.conversion.convert import ImportEmptyError, ImportJob, import_all
 from viva_ros.data.conversion.guess import guess
+from viva_ros.data.conversion.workspace import Unit
 from viva_ros.data.open import common_map, find, open_unmapped
 from viva_ros.data.recording import Recording
 from viva_ros.robot.topic_map import HIGHEST_RATE, TopicMap, load_map
+
+MOST = 8  # processes by default: each takes up to 300 MB of memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     try:
         report = import_all(
-            paths, topics, outcomes, args.out, command_line('import'), track
-        )
+            paths, topics, outcomes, args.out, command_line('import'),
+            partial(run, args.processes or default_processes()),
+        )  # fmt: skip
     except ImportEmptyError as error:
         show(error.rows, console, '')
         raise
@@ -97,6 +106,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     outcome.add_argument(
         '--labels', type=Path, help='CSV of outcomes: file,success[,failure,task]'
     )
+    parser.add_argument(
+        '--processes', type=positive,
+        help=f'Number of worker processes; default: one for each CPU, at most {MOST}',
+    )  # fmt: skip
     args = parser.parse_args(argv)
     if args.out is None and args.guess is None:
         parser.error('the following arguments are required: --out')
@@ -153,6 +166,17 @@ def rate(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """
+    Return a number of processes.
+
+    :raises ArgumentTypeError: if it is no whole number above 0
+    """
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'is {text!r}, must be a whole number above 0')
+    return int(text)
+
+
 def first_readable(paths: Sequence[Path]) -> Recording:
     """
     Return the first recording that can be opened, without a map.
@@ -168,6 +192,27 @@ def first_readable(paths: Sequence[Path]) -> Recording:
     raise errors[0]
 
 
-def track(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the paths and show a progress bar."""
-    return bar(paths, 'importing', total=len(paths))
+def default_processes() -> int:
+    """Return the number of CPUs that this process may use, at most ``MOST``."""
+    return min(MOST, len(os.sched_getaffinity(0)))
+
+
+def run(
+    processes: int, work: Callable[[ImportJob], Unit], jobs: Sequence[ImportJob]
+) -> Iterator[Unit]:
+    """
+    Import recordings in several processes, and show a progress bar.
+
+    :raises RecordingError: also if a process died
+    """
+    try:
+        with mapping(min(processes, len(jobs)), cv2.setNumThreads, 1) as apply:
+            yield from bar(apply(work, jobs), 'importing', total=len(jobs))
+    except BrokenProcessPool as error:
+        raise RecordingError(
+            'import-process-died',
+            f'one of {processes} processes of the import died ({error}), for lack of memory or by '
+            'a fault of a decoder: run the same command again, which keeps what is imported; if '
+            'one dies again, add "--processes 1": its progress bar stops before the recording at '
+            'fault',
+        ) from error

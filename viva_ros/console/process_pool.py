@@ -10,7 +10,7 @@ finished work.
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, connection, get_context, parent_process
@@ -40,6 +40,28 @@ def processes(
             child.kill()
         raise
     pool.shutdown()
+
+
+@contextmanager
+def mapping(
+    count: int, prepare: Callable[..., Any], *arguments: Any
+) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """
+    Return ``map`` of this process for a count of 1, else that of a pool; results are in order.
+
+    :param prepare: as in ``processes``
+    """
+    if count <= 1:
+        yield map
+        return
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes share the cores
+    with processes(count, prepare, *arguments) as pool:
+
+        def run(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+            with uninterrupted():
+                return pool.map(work, items)
+
+        yield run
 
 
 @contextmanager

@@ -8,10 +8,12 @@ always arrive together form a group with stamps of its own; the newest value of 
 """
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,43 @@ class JointReading:
     positions: Array
 
 
+class PackedReadings(Sequence[JointReading]):
+    """Readings without an object for each: 8 bytes for a position, 32 for a message."""
+
+    def __init__(self) -> None:
+        self._times = array('q')  # received, stamp of each
+        self._positions = array('d')
+        self._ends = array('q')  # in the positions
+        self._layouts: dict[tuple[str, ...], int] = {}
+        self._kinds = array('q')  # number of the layout of each
+
+    def append(self, one: JointReading) -> None:
+        """Append a reading."""
+        self._times.extend((one.received, one.stamp))
+        self._positions.frombytes(np.asarray(one.positions, dtype=np.float64).tobytes())
+        self._ends.append(len(self._positions))
+        self._kinds.append(self._layouts.setdefault(one.names, len(self._layouts)))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[row] for row in range(len(self))[index]]
+        row = range(len(self))[index]
+        return self._reading(row, list(self._layouts))
+
+    def __iter__(self) -> Iterator[JointReading]:
+        layouts = list(self._layouts)
+        return (self._reading(row, layouts) for row in range(len(self)))
+
+    def _reading(self, row: int, layouts: Sequence[tuple[str, ...]]) -> JointReading:
+        begin = self._ends[row - 1] if row else 0
+        positions = np.array(self._positions[begin : self._ends[row]])
+        received, stamp = self._times[2 * row : 2 * row + 2]
+        return JointReading(received, stamp, layouts[self._kinds[row]], positions)
+
+
 @dataclass
 class JointReadings:
     """
@@ -60,7 +99,7 @@ class JointReadings:
     where: str
     names: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ''
-    readings: list[JointReading] = field(default_factory=list)
+    readings: PackedReadings = field(default_factory=PackedReadings)
     seen: dict[str, None] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     _order: dict[str, int] = field(default_factory=dict)
@@ -120,34 +159,37 @@ def groups_of(
     :param is_dataset: whether they are rows of a dataset, whose units are unknown
     :raises RecordingError: if a joint has two positions at one stamp
     """
-    layouts: dict[tuple[str, ...], list[JointReading]] = {}
-    for one in readings:
-        layouts.setdefault(one.names, []).append(one)
+    layouts = list(dict.fromkeys(one.names for one in readings))
     counts = Counter(name for names in layouts for name in names)
-    shared = [name for name, count in counts.items() if count > 1]
     groups = []
-    for names, own in layouts.items():
-        alone = [name for name in names if name not in shared]
+    for names in layouts:
+        alone = tuple(name for name in names if counts[name] == 1)
         if alone:
-            groups.append(_group(tuple(alone), own, where, is_dataset))
+            groups.append(_group(alone, [names], readings, where, is_dataset))
     together: dict[tuple[tuple[str, ...], ...], list[str]] = {}
-    for name in shared:
+    for name in (one for one, count in counts.items() if count > 1):
         key = tuple(names for names in layouts if name in names)
         together.setdefault(key, []).append(name)
-    for key, joints in together.items():
-        mine = [one for one in readings if one.names in key]
-        groups.append(_group(tuple(joints), mine, where, is_dataset))
+    groups += [
+        _group(tuple(joints), key, readings, where, is_dataset) for key, joints in together.items()
+    ]
     return tuple(groups)
 
 
 def _group(
-    names: tuple[str, ...], readings: Sequence[JointReading], where: str, is_dataset: bool
-) -> Joints:
-    """Return joints that come in the same messages, in the order of their stamps."""
-    columns = {one.names: [one.names.index(name) for name in names] for one in readings}
-    recorded = np.array([one.positions[columns[one.names]] for one in readings])
-    stamps = np.array([one.stamp for one in readings], dtype=np.int64)
-    order = ordered(stamps.tolist())
+    names: tuple[str, ...], layouts: Sequence[tuple[str, ...]], readings: Sequence[JointReading],
+    where: str, is_dataset: bool,
+) -> Joints:  # fmt: skip
+    """Return joints of the messages with some layouts, in the order of their stamps."""
+    columns = {own: [own.index(name) for name in names] for own in layouts}
+    positions, times = array('d'), array('q')
+    for one in readings:
+        if one.names in columns:
+            positions.frombytes(one.positions[columns[one.names]].tobytes())
+            times.append(one.stamp)
+    recorded = np.frombuffer(positions).reshape(-1, len(names))
+    stamps = np.frombuffer(times, dtype=np.int64)
+    order = ordered(stamps)
     rows = recorded[order.rows].reshape(-1, len(names))
     if order.repeated and not is_dataset:
         _check_repeated(names, stamps, recorded, where)

@@ -36,7 +36,7 @@ class OrderedStamps:
     repeated: int
 
 
-def ordered(recorded: Sequence[int]) -> OrderedStamps:
+def ordered(recorded: Sequence[int] | Stamps) -> OrderedStamps:
     """
     Return the stamps of a stream in order.
 

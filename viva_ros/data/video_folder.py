@@ -25,10 +25,10 @@ from av.error import FFmpegError
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome_of_frames
+from viva_ros.data.dataset_tracks import ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot.metadata import is_dataset
-from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
 from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps, words

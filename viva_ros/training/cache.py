@@ -12,8 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.console import process_pool
+from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
@@ -111,23 +110,11 @@ def load(refs: Sequence[EpisodeRef], folder: Path, how: Cut, processes: int = 1)
     todo = [ref for ref in refs if not _is_whole(_shard(shards, ref), ref, how.key)]
     work = partial(_write_shard, shards, how)
     if todo:
-        with _map(min(processes, len(todo))) as run:
-            with process_pool.uninterrupted():
-                done = run(work, todo)
-            for _ in bar(done, 'reading recordings', total=len(todo)):
+        with mapping(min(processes, len(todo)), cv2.setNumThreads, 1) as run:
+            for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
                 pass
     _delete_joined(folder)
     return join([_shard(shards, ref) for ref in refs], how)
-
-
-@contextmanager
-def _map(processes: int) -> Iterator[Any]:
-    if processes <= 1:
-        yield map
-        return
-    os.environ.setdefault('OMP_NUM_THREADS', '1')
-    with process_pool.processes(processes, cv2.setNumThreads, 1) as pool:
-        yield pool.map
 
 
 def image_bytes(ref: EpisodeRef, folder: Path) -> int:

@@ -27,7 +27,7 @@ from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.database import StoredBag, open_database
-from viva_ros.data.bag.salvage import HEAD, LARGE, metadata_content
+from viva_ros.data.bag.salvage import HEAD, SmallMessages, metadata_content
 from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
 
@@ -64,7 +64,7 @@ def read_intact(path: Path) -> Recording:
 
 
 def _read(path: Path) -> Recording:
-    source = Source(path)
+    source, small = Source(path), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
         metadata |= _check_sqlite(file) if file.suffix == '.db3' else _check_mcap(file)
@@ -75,7 +75,7 @@ def _read(path: Path) -> Recording:
         if one.topic in tracks and tracks[one.topic].type_name != one.msgtype:
             raise NotIntactError(f'{one.topic} has two types')
         if one.topic not in tracks:
-            data[one.topic] = IndexedMessages(path, source, one.topic)
+            data[one.topic] = IndexedMessages(path, source, one.topic, small)
             tracks[one.topic] = _track(one, data[one.topic])
     counts = Counter({_key(one): 0 for one in reader.connections})
     for connection, time, message in reader.messages():
@@ -138,10 +138,10 @@ def _close(reader: AnyReader) -> None:
 class IndexedMessages(Sequence[bytes]):
     """The messages of one topic, ordered by receive time; large ones are read on access."""
 
-    def __init__(self, path: Path, source: Source, topic: str) -> None:
+    def __init__(self, path: Path, source: Source, topic: str, small: SmallMessages) -> None:
         self.times: list[int] = []  # ns
         self.heads: list[bytes] = []
-        self._path, self._source, self._topic = path, source, topic
+        self._path, self._source, self._topic, self._small = path, source, topic, small
         self._messages: list[bytes | None] = []
         # Messages after the last one read: sequential access opens each chunk once.
         self._reader: AnyReader | None = None
@@ -152,7 +152,7 @@ class IndexedMessages(Sequence[bytes]):
         """Append a message."""
         self.times.append(time)
         self.heads.append(bytes(message[:HEAD]))
-        self._messages.append(None if len(message) > LARGE else bytes(message))
+        self._messages.append(bytes(message) if self._small.keeps(len(message)) else None)
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -8,7 +8,7 @@ without its index, or with damage, is refused: ``rosbag reindex`` of ROS 1 write
 """
 
 import struct
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.salvage import HEAD, LARGE, OPENED, two_types
+from viva_ros.data.bag.salvage import HEAD, OpenedChunks, SmallMessages, two_types
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -104,6 +104,7 @@ def _read(path: Path, reader: AnyReader) -> Recording:
     if counted != indexed or not indexed.total():
         raise _DamageError(f'the index has {indexed.total()} messages of {counted.total()}')
     store = _with_header(reader.typestore)
+    small = SmallMessages()
     chunks = _Chunks(path, {place: tuple(one) for place, one in bag.chunks.items()})
     tracks: dict[str, Track] = {}
     data: dict[int, _Messages] = {}
@@ -112,7 +113,7 @@ def _read(path: Path, reader: AnyReader) -> Recording:
         known = tracks.get(topic)
         if known is not None and known.type_name != one.msgtype:
             raise two_types(path, topic, sorted({known.type_name, one.msgtype}))
-        track = known or _track(topic, one, _Messages(path, chunks, one.msgtype, store))
+        track = known or _track(topic, one, _Messages(path, chunks, one.msgtype, store, small))
         tracks[topic] = track
         data[one.id] = track.data  # type: ignore[assignment]
     entries = sorted(
@@ -121,6 +122,7 @@ def _read(path: Path, reader: AnyReader) -> Recording:
     )  # fmt: skip
     for chunk, offset, time, connection in entries:
         data[connection].add((chunk, offset), time)
+    chunks.opened.clear()
     return Recording(path, tracks, {}, ())
 
 
@@ -130,25 +132,24 @@ def _track(topic: str, connection: Connection, data: '_Messages') -> Track:
 
 
 class _Chunks:
-    """The chunks of one bag; the last few read are kept decompressed."""
+    """The chunks of one bag."""
 
     def __init__(self, path: Path, places: Mapping[int, tuple[Any, ...]]) -> None:
         self._path = path
         self._places = places  # offset to size, offset of the data, decompressor
-        self._opened: OrderedDict[int, bytes] = OrderedDict()
+        self.opened = OpenedChunks(self._open)
 
     def message(self, place: Place, time: int) -> bytes:
         """Return the bytes of a message as ROS 1 has written them."""
         chunk, offset = place
-        if chunk not in self._opened:
-            size, start, decompress = self._places[chunk]
-            with self._path.open('rb') as file:
-                file.seek(start)
-                self._opened[chunk] = decompress(file.read(size))
-            if len(self._opened) > OPENED:
-                self._opened.popitem(last=False)
-        self._opened.move_to_end(chunk)
-        return _message(self._opened[chunk], offset, time)
+        return _message(self.opened[chunk], offset, time)
+
+    def _open(self, chunk: int) -> tuple[bytes, int]:
+        size, start, decompress = self._places[chunk]
+        with self._path.open('rb') as file:
+            file.seek(start)
+            found = bytes(decompress(file.read(size)))
+        return found, len(found)
 
 
 def _message(chunk: bytes, offset: int, time: int) -> bytes:
@@ -170,19 +171,21 @@ def _message(chunk: bytes, offset: int, time: int) -> bytes:
 class _Messages(Sequence[bytes]):
     """The messages of one topic as CDR, in the order of the file; large ones stay on disk."""
 
-    def __init__(self, path: Path, chunks: _Chunks, type_name: str, store: Typestore) -> None:
+    def __init__(
+        self, path: Path, chunks: _Chunks, type_name: str, store: Typestore, small: SmallMessages
+    ) -> None:  # fmt: skip
         self.times: list[int] = []  # ns
         self.heads: list[bytes] = []
         self._path, self._chunks, self._type, self._store = path, chunks, type_name, store
         self._messages: list[bytes | Place] = []
-        self._differs = _differing(store, type_name)
+        self._differs, self._small = _differing(store, type_name), small
 
     def add(self, place: Place, time: int) -> None:
         """Append a message."""
         cdr = b'' if self._differs else self._convert(place, time)
         self.times.append(time)
         self.heads.append(cdr[:HEAD])
-        self._messages.append(place if len(cdr) > LARGE else cdr)
+        self._messages.append(cdr if self._small.keeps(len(cdr)) else place)
 
     def _convert(self, place: Place, time: int) -> bytes:
         return bytes(self._store.ros1_to_cdr(self._chunks.message(place, time), self._type))

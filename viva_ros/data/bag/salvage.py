@@ -14,10 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile, McapError
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
@@ -27,18 +28,59 @@ from viva_ros.data.bag.database import StoredBag, open_database
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
+T = TypeVar('T')
+
 LARGE: Final = 2048  # bytes: longer messages stay on disk
+SMALL_LIMIT: Final = 48 << 20  # bytes of shorter messages of one file; further ones stay on disk
 HEAD: Final = 12  # bytes: CDR header and the stamp of a message header
-OPENED: Final = 4  # decoded chunks in memory, a few MB each
-Place = tuple[int, int]  # offset of the chunk in the file, number of the message in it
+OPENED: Final = 8 << 20  # bytes of decoded chunks in memory; the last one is kept in any case
+Place = tuple[int, int]  # offset of a chunk or message in the file, number of the message in it
+
+
+class SmallMessages:
+    """Decides for one file which messages are kept in memory: short ones, up to a limit."""
+
+    def __init__(self) -> None:
+        self._left = SMALL_LIMIT
+
+    def keeps(self, size: int) -> bool:
+        """Return whether a message of a size, bytes, is kept; it then counts."""
+        if size > min(LARGE, self._left):
+            return False
+        self._left -= size
+        return True
+
+
+class OpenedChunks(Generic[T]):
+    """
+    Decoded chunks of one file: the last ones read, up to ``OPENED`` bytes.
+
+    :param read: returns the chunk at an offset in the file, and its size, bytes
+    """
+
+    def __init__(self, read: Callable[[int], tuple[T, int]]) -> None:
+        self._read = read
+        self._kept: OrderedDict[int, tuple[T, int]] = OrderedDict()
+
+    def __getitem__(self, offset: int) -> T:
+        if offset not in self._kept:
+            self._kept[offset] = self._read(offset)
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > OPENED:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(offset)
+        return self._kept[offset][0]
+
+    def clear(self) -> None:
+        """Forget all chunks."""
+        self._kept.clear()
 
 
 class Chunks:
-    """The chunks of one file; the last few read are kept decoded."""
+    """The messages of one file on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._opened = OpenedChunks(self._open)
 
     def message(self, place: Place) -> bytes:
         """
@@ -47,41 +89,38 @@ class Chunks:
         :raises RecordingError: if the file has changed
         """
         offset, number = place
-        if offset not in self._opened:
-            self._opened[offset] = self._open(offset)
-            if len(self._opened) > OPENED:
-                self._opened.popitem(last=False)
-        self._opened.move_to_end(offset)
         return self._opened[offset][number]
 
-    def _open(self, offset: int) -> list[bytes]:
+    def _open(self, offset: int) -> tuple[list[bytes], int]:
+        """Return the messages in the record at an offset: a chunk, or one message."""
         try:
             with self._path.open('rb') as file:
                 file.seek(offset)
                 stream = ReadDataStream(file)
-                stream.read1()
-                stream.read8()
+                is_message, length = stream.read1() == Opcode.MESSAGE, stream.read8()
+                if is_message:
+                    return [Message.read(stream, length).data], length
                 records = breakup_chunk(Chunk.read(stream))
         except (OSError, McapError, ValueError) as error:
             raise RecordingError(
                 'mcap-changed',
                 f'recording {self._path} has changed since it was opened ({error}): open it again',
             ) from error
-        return [record.data for record in records if isinstance(record, Message)]
+        found = [record.data for record in records if isinstance(record, Message)]
+        return found, sum(map(len, found))
 
 
 class MessageData(Sequence[bytes]):
     """The messages of one topic, in the order of the file."""
 
-    def __init__(self, chunks: Chunks) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Chunks, small: SmallMessages) -> None:
+        self._chunks, self._small = chunks, small
         self._messages: list[bytes | Place] = []
         self.heads: list[bytes] = []
 
-    def add(self, data: bytes, place: Place | None) -> None:
-        """Append a message; a large one with a place stays on disk."""
-        large = place is not None and len(data) > LARGE
-        self._messages.append(place if large and place is not None else data)
+    def add(self, data: bytes, place: Place) -> None:
+        """Append a message; it stays on disk if it is not small."""
+        self._messages.append(data if self._small.keeps(len(data)) else place)
         self.heads.append(bytes(data[:HEAD]))
 
     def __len__(self) -> int:
@@ -181,7 +220,7 @@ class _Reading:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Track | None] = {}
         self._data: dict[str, MessageData] = {}  # of the tracks
-        self._path, self._chunks = path, Chunks(path)
+        self._path, self._chunks, self._small = path, Chunks(path), SmallMessages()
         self._last: int | None = None
         self.whole, self.read, self.damaged = False, len(MAGIC), 0
 
@@ -210,8 +249,8 @@ class _Reading:
             self._schemas[record.id] = record
         elif isinstance(record, Channel):
             self._channels.setdefault(record.id, self._track(record))
-        elif isinstance(record, Message):
-            self._add_message(record)
+        elif isinstance(record, Message):  # of a file without chunks
+            self._add_message(record, (self.read, 0))
         elif isinstance(record, Metadata):
             self._add_metadata(record)
 
@@ -241,11 +280,11 @@ class _Reading:
         if known is not None and known.type_name != schema.name:
             raise two_types(self._path, channel.topic, sorted({known.type_name, schema.name}))
         definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
-        data = self._data.setdefault(channel.topic, MessageData(self._chunks))
+        data = self._data.setdefault(channel.topic, MessageData(self._chunks, self._small))
         track = Track(channel.topic, schema.name, data=data, definition=definition)
         return self.tracks.setdefault(channel.topic, track)
 
-    def _add_message(self, message: Message, place: Place | None = None) -> None:
+    def _add_message(self, message: Message, place: Place) -> None:
         track = self._channels.get(message.channel_id)
         if track is not None:
             track.times.append(message.log_time)

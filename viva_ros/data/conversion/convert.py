@@ -9,7 +9,8 @@ An episode beyond the limits is refused; the report has the reasons.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import TopicMap
 
-FORMAT: Final = 3  # of a unit; units of another format are imported again
+FORMAT: Final = 4  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
@@ -53,15 +54,31 @@ class ImportEmptyError(RecordingError):
         self.rows = rows
 
 
+@dataclass(frozen=True)
+class ImportJob:
+    """
+    One recording of an import.
+
+    :param name: of its episode in the dataset
+    """
+
+    path: Path
+    name: str
+
+
+#: Applies a function to all jobs, in this process or in others; the units are in order.
+Run = Callable[[Callable[[ImportJob], Unit], Sequence[ImportJob]], Iterable[Unit]]
+
+
 def import_one(
-    path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes, staging: Staging
-) -> Unit:
+    topic_map: TopicMap, outcomes: Outcomes, staging: Staging, job: ImportJob
+) -> Unit:  # fmt: skip
     """
     Return the unit of a recording; import the recording unless its unit exists.
 
-    :param name: of its episode in the dataset
     :raises RecordingError: if the recording cannot be read, or the disk is full
     """
+    path, name = job.path, job.name
     key = key_of(path, name, topic_map, outcomes)
     unit = staging.find(key)
     if unit is not None:
@@ -194,7 +211,7 @@ def _write(
     for camera, frames in raw.cameras.items():
         stream = _CameraStream(camera, frames, moments, raw)
         encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
-        sizes[camera], pictures[camera] = stream.size, stats.of_images(stream.pixels)
+        sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
     names = {STATE: [n for group in raw.joints for n in group.names]}
     np.save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
     if raw.action:
@@ -229,7 +246,7 @@ class _CameraStream:
         # A video repeats pictures on purpose, and its still parts are equal to the bit.
         self._frozen = None if raw.is_dataset else FrozenPicture(PictureSettings())
         self.size = (0, 0)
-        self.pixels: list[Image] = []
+        self.colours = stats.ColourHistogram()
 
     def images(self) -> Iterator[Image]:
         """
@@ -244,7 +261,7 @@ class _CameraStream:
                 last, image = row, self._decode(row)
                 self._check_frozen(row, image, self._positions[at])
             if at in wanted:
-                self.pixels.append(stats.subsample(image))
+                self.colours.add(image)
             yield image
 
     def _where(self, row: int) -> str:
@@ -314,13 +331,13 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
 
 def import_all(
     paths: Sequence[Path], topic_map: TopicMap, outcomes: Outcomes, out: Path, command: str = '',
-    track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    run: Run = map,
 ) -> dict[str, Any]:  # fmt: skip
     """
     Import recordings into a new dataset.
 
     :param command: command line for the report
-    :param track: yields the paths, and shows the progress
+    :param run: imports each recording, here or in other processes, and shows the progress
     :returns: the report, which is also written into the dataset
     :raises ImportEmptyError: if no episode could be imported
     :raises RecordingError: if the disk is full
@@ -334,9 +351,8 @@ def import_all(
         return _existing_report(out, made_of)
     staging = Staging(out)
     with staging.locked():
-        units = [
-            import_one(path, names[path], topic_map, outcomes, staging) for path in track(paths)
-        ]
+        jobs = [ImportJob(path, names[path]) for path in paths]
+        units = list(run(partial(import_one, topic_map, outcomes, staging), jobs))
         episodes, shape = matching_episodes(units)
         rows = [row for unit in units for row in unit.figures]
         if shape is None:

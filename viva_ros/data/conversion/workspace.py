@@ -38,7 +38,7 @@ class Unit:
 
 
 class Staging:
-    """The hidden folder of one dataset; one process at a time."""
+    """The hidden folder of one dataset; one import at a time, whose processes write units."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -69,6 +69,8 @@ class Staging:
                         shutil.rmtree(leftover)
                 yield
             finally:
+                for leftover in self.folder.glob('*.tmp'):  # of processes that were ended
+                    shutil.rmtree(leftover, ignore_errors=True)
                 lock.release()
         finally:
             file.close()

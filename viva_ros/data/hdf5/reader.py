@@ -21,6 +21,7 @@ from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
+from viva_ros.data.dataset_tracks import FEATURE, ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.hdf5 import layout
 from viva_ros.data.hdf5.file import (
@@ -31,7 +32,6 @@ from viva_ros.data.hdf5.file import (
     reading,
 )
 from viva_ros.data.images import RAW
-from viva_ros.data.lerobot.reader import FEATURE, ImageTrack, VectorTrack
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times, timestamp_stamps
 from viva_ros.data.segmentation import LABEL, TASK

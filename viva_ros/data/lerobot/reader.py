@@ -9,11 +9,9 @@ feature is a topic, so that a map can name the joints.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
@@ -21,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from viva_ros.core.errors import InputError, RecordingError
+from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
+from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
@@ -44,8 +43,8 @@ from viva_ros.data.lerobot.metadata import (
     is_depth,
     open_dataset,
 )
+from viva_ros.data.lerobot.stored_images import ROW, ColumnCells, StoredImages, own_rows
 from viva_ros.data.lerobot.video import VideoImages
-from viva_ros.data.messages import header
 from viva_ros.data.recording import (
     COLUMNS,
     DOUBT,
@@ -55,121 +54,8 @@ from viva_ros.data.recording import (
     Track,
 )
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
-from viva_ros.engine.image_decoding import decode_compressed
-
-
-class ImageMessage:
-    """A sensor_msgs/Image that is decoded on access."""
-
-    __msgtype__ = RAW
-    encoding = 'rgb8'
-    is_bigendian = 0
-
-    def __init__(self, stamp: int, images: Sequence[Image], row: int) -> None:
-        self.header = header(stamp)
-        self._images, self._row = images, row
-
-    @property
-    def height(self) -> int:
-        """Rows of pixels."""
-        return int(self._images[self._row].shape[0])
-
-    @property
-    def width(self) -> int:
-        """Columns of pixels."""
-        return int(self._images[self._row].shape[1])
-
-    @property
-    def step(self) -> int:
-        """Bytes of a row."""
-        return 3 * self.width
-
-    @property
-    def data(self) -> Any:
-        """Pixels, row by row."""
-        return np.ascontiguousarray(self._images[self._row]).reshape(-1)
-
-
-@dataclass(frozen=True)
-class ImageTrack(Track):
-    """A camera of a dataset: ``times`` are stamps, ``data`` are images instead of messages."""
-
-    def messages(self) -> Iterator[tuple[int, Any]]:
-        """Yield stamps, ns, and messages."""
-        images: Any = self.data
-        for row, time in enumerate(self.times):
-            yield time, ImageMessage(time, images, row)
-
-    def stamps(self) -> list[int]:
-        """Return the stamps, ns."""
-        return self.times
-
-    def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the images of some rows, decoded on access."""
-        return ImageSubset(self.data, rows, self.options.color_order == 'bgr')
-
-
-class ImagesOnAccess(Sequence[Image]):
-    """Images of a feature that is read when a map names it; its checks run then, too."""
-
-    def __init__(self, read: Callable[[], Sequence[Image]], count: int) -> None:
-        self._read, self._count = read, count
-        self._images: Sequence[Image] | None = None
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if self._images is None:
-            self._images = self._read()
-        return self._images[index]
-
-
-@dataclass(frozen=True)
-class VectorTrack(Track):
-    """
-    A numeric feature of a dataset: ``times`` are stamps, ``data`` are rows instead of messages.
-
-    :param names: of the elements; empty if the dataset has none
-    """
-
-    names: tuple[str, ...] = ()
-
-    def messages(self) -> Iterator[tuple[int, Any]]:
-        """Yield stamps, ns, and messages with a header."""
-        rows: Any = self.data
-        names = list(self.names)
-        for time, row in zip(self.times, rows, strict=True):
-            fields = {'name': names, 'position': row} if names else {'data': row}
-            yield time, SimpleNamespace(__msgtype__=self.type_name, header=header(time), **fields)
-
-    def stamps(self) -> list[int]:
-        """Return the stamps, ns."""
-        return self.times
-
-
-class ImageSubset(Sequence[Image]):
-    """
-    Images at some indices of a sequence.
-
-    :param swap: whether red and blue are exchanged in the dataset
-    """
-
-    def __init__(self, images: Any, rows: Sequence[int], swap: bool = False) -> None:
-        self._images, self._rows, self._swap = images, rows, swap
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return ImageSubset(self._images, self._rows[index], self._swap)
-        image = self._images[self._rows[index]]
-        return np.ascontiguousarray(image[..., ::-1]) if self._swap else image
-
 
 EPISODE: Final = 'episode_{:06d}'
-FEATURE: Final = 'feature '  # beginning of topics that no recorder writes
 FRAME_SUCCESS: Final = 'next.success'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
 
@@ -280,8 +166,10 @@ class _Reader:
                 f'{path} is missing: copy it from the original, or leave episode {self._number} '
                 'out',
             )
-        own = None if self._dataset.old else [('episode_index', '=', self._number)]
-        table = pq.read_table(path, filters=own)
+        images = [
+            key for key, one in self._dataset.features.items() if one.get('dtype') == 'image'
+        ]
+        table = own_rows(path, None if self._dataset.old else self._number, images)
         check_episode_column(self._dataset, self._row, table)
         return checked_rows(self._dataset, self._row, table)
 
@@ -316,7 +204,10 @@ class _Reader:
 
     def _images(self, key: str) -> Sequence[Image]:
         if self._dataset.features[key]['dtype'] == 'image':
-            return StoredImages(self._table[key].to_pylist(), self._dataset.root)
+            rows = np.array(self._table[ROW], dtype=np.int64)
+            path = self._dataset.data_file(self._row)
+            pq.read_schema(path).field(key)  # KeyError if it is not there
+            return StoredImages(ColumnCells(path, key, rows), self._dataset.root)
         first = first_frame_of(self._dataset, self._row, key)
         path = self._dataset.video_file(self._row, key)
         return VideoImages(path, first + np.arange(len(self._stamps)))
@@ -374,7 +265,7 @@ class _Columns(Mapping[str, Any]):
     def __init__(self, row: Mapping[str, Any], table: pa.Table) -> None:
         hidden = ('data/', 'videos/', 'meta/', 'stats/', 'viva/', 'dataset_')
         self._row = {key: row[key] for key in row if not key.startswith(hidden)}
-        self._table = table
+        self._table = table.drop_columns([ROW])
 
     def __getitem__(self, key: str) -> Any:
         return self._row[key] if key in self._row else self._table[key].to_pylist()
@@ -384,38 +275,6 @@ class _Columns(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-
-class StoredImages(Sequence[Image]):
-    """Images in the data files, as PNG or JPEG; decoded on access."""
-
-    def __init__(self, cells: Sequence[Mapping[str, Any]], root: Path) -> None:
-        self._cells, self._root = cells, root
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return StoredImages(self._cells[index], self._root)
-        cell: Any = self._cells[index]
-        try:
-            if isinstance(cell, bytes):
-                content = cell
-            elif isinstance(cell, Mapping) and cell.get('bytes') is not None:
-                content = cell['bytes']
-            elif isinstance(cell, Mapping) and cell.get('path'):
-                content = (self._root / str(cell['path'])).read_bytes()
-            else:
-                raise InputError('image-cell', f'is {cell!r}, must be the bytes of an image')
-            return decode_compressed('', content)
-        except (InputError, OSError) as error:
-            raise RecordingError(
-                'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
-            ) from error
-
-    def __iter__(self) -> Iterator[Image]:
-        return (self[i] for i in range(len(self)))
 
 
 def _list_in(path: Path) -> list[Path] | None:

@@ -41,21 +41,48 @@ def sample_indices(count: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(np.int64))
 
 
-def subsample(image: Image) -> Image:
-    """Return the pixels of every ``PIXEL_STEP``-th row and column, (P, 3)."""
-    return np.ascontiguousarray(image[::PIXEL_STEP, ::PIXEL_STEP]).reshape(-1, 3)
-
-
-def of_images(pixels: Sequence[Image]) -> dict[str, Array]:
+class ColourHistogram:
     """
-    Return the statistics of colours, scaled to [0, 1].
+    Counts of the colours of images, (3, 256); its size does not grow with the images.
 
-    :param pixels: of each image, from ``subsample``
-    :returns: (3, 1, 1) each; 'count' is the number of images, (1,)
+    Of each image, the pixels of every ``PIXEL_STEP``-th row and column are counted.
     """
-    found = of_rows(np.concatenate(list(pixels)).astype(np.float64) / 255.0)
-    shaped = {name: value.reshape(3, 1, 1) for name, value in found.items() if name != 'count'}
-    return {**shaped, 'count': np.array([len(pixels)])}
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((3, 256), dtype=np.int64)
+        self._images = 0
+
+    def add(self, image: Image) -> None:
+        """Count the pixels of an image, (H, W, 3)."""
+        pixels = image[::PIXEL_STEP, ::PIXEL_STEP]
+        self._counts += [np.bincount(pixels[..., k].ravel(), minlength=256) for k in range(3)]
+        self._images += 1
+
+    def statistics(self) -> dict[str, Array]:
+        """
+        Return the statistics of the colours, scaled to [0, 1]; at least one image is needed.
+
+        :returns: as ``of_rows`` of all pixels, (3, 1, 1) each; 'count' is the number of images
+        """
+        levels = np.arange(256) / 255.0
+        mean = self._counts @ levels / self._counts[0].sum()
+        spread = (self._counts * (levels - mean[:, None]) ** 2).sum(axis=1)
+        found = {
+            'min': self._quantile(0.0), 'max': self._quantile(1.0), 'mean': mean,
+            'std': np.sqrt(spread / self._counts[0].sum()),
+            **{name: self._quantile(share) for name, share in QUANTILES.items()},
+        }  # fmt: skip
+        shaped = {name: value.reshape(3, 1, 1) for name, value in found.items()}
+        return {**shaped, 'count': np.array([self._images])}
+
+    def _quantile(self, share: float) -> Array:
+        """Return a quantile of each colour, (3,), interpolated linearly as in numpy."""
+        place = share * (int(self._counts[0].sum()) - 1)
+        below, above = (
+            np.array([np.searchsorted(one, rank, side='right') for one in self._counts.cumsum(1)])
+            for rank in (np.floor(place), np.ceil(place))
+        )  # fmt: skip
+        return np.asarray((below + (above - below) * (place - np.floor(place))) / 255.0)
 
 
 def aggregate(parts: Sequence[Statistics]) -> dict[str, Array]:

