@@ -27,6 +27,7 @@ from viva_ros.data.conversion.resample import Figures, grid, measure, rate_of
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
+from viva_ros.data.images import Pictures
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
@@ -243,8 +244,9 @@ class _CameraStream:
         self._rows = held(frames.stamps, moments)
         self._names = [name for group in raw.joints for name in group.names]
         self._positions = joints_at(raw.joints, moments)
-        # A video repeats pictures on purpose, and its still parts are equal to the bit.
-        self._frozen = None if raw.is_dataset else FrozenPicture(PictureSettings())
+        # Videos and rows of datasets repeat pictures without a fault.
+        as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
+        self._frozen = FrozenPicture(PictureSettings()) if as_sent else None
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
