@@ -181,6 +181,24 @@ def test_late_message_is_ignored() -> None:
     assert selected(inputs.select(NOW)).payloads['head'] == 'head image'
 
 
+def test_refused_image_makes_values_unknown_until_the_next() -> None:
+    inputs = filled()
+    inputs.refuse_image('head', NOW, 'no image until the next key frame')
+    text = rejected(inputs.select(NOW), 'input')
+    assert text == '/robot/head/image_raw: no image until the next key frame'
+    assert 'old' in rejected(inputs.select(NOW + 2000 * MS), 'stale')
+    inputs.add_image('head', NOW + 10 * MS, 'next')
+    assert selected(inputs.select(NOW + 10 * MS)).payloads['head'] == 'next'
+    inputs.refuse_image('left_wrist', NOW - 2000 * MS, 'the clock was set')
+    assert inputs.resets == 1
+
+
+def test_refused_image_explains_a_camera_without_images() -> None:
+    inputs = buffer()
+    inputs.refuse_image('head', NOW, 'no key frame')
+    assert 'no key frame' in rejected(inputs.select(NOW), 'input')
+
+
 def test_recorded_inputs_are_selected_by_their_stamps() -> None:
     inputs = buffer(keep_all=True)
     for i in range(50):

@@ -16,6 +16,7 @@ from viva_ros.engine.image_decoding import (
     parse_format,
 )
 from viva_ros.engine.image_encodings import ENCODINGS, find_encoding
+from viva_ros.engine.video_decoding import CODECS, NAMES, UNSUPPORTED_VIDEO, codec_of
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'image_encodings.md'
 
@@ -65,6 +66,22 @@ def test_result_of_each_format_in_the_table_is_right() -> None:
         assert described.color_order == expected.get(text, 'rgb')
         is_mosaic = text.startswith('bayer') and not text.endswith('bgr8')
         assert bool(described.mosaic) == is_mosaic
+
+
+def test_each_video_codec_is_in_the_table_once() -> None:
+    accepted = {
+        name: row[1] for row in rows('Video packets') if row[1].startswith('accepted as')
+        for name in names(row[0])
+    }  # fmt: skip
+    assert accepted.keys() == NAMES.keys()
+    for name, result in accepted.items():
+        assert result.startswith(f'accepted as {CODECS[codec_of(name)][0]},')
+    refused = [name for row in rows('Video packets') if row[1].startswith('refused')
+               for name in names(row[0])]  # fmt: skip
+    assert set(UNSUPPORTED_VIDEO) < set(refused) and len(refused) == len(UNSUPPORTED_VIDEO) + 2
+    for name in refused:
+        with pytest.raises(InputError):
+            codec_of(name)
 
 
 def test_each_option_that_a_remedy_names_is_allowed() -> None:

@@ -72,6 +72,12 @@ def test_invalid_topic_name_fails_configure(refused):
     assert text.startswith("camera_topics has 'a b', must be valid topic names")
 
 
+def test_message_package_that_is_not_installed_fails_configure(refused):
+    text = refused('fake_monitor.py', '-p', 'transport:=foxglove', '-p', 'input_timeout:=0.0')
+    assert text.startswith('foxglove_msgs/msg/CompressedVideo cannot be loaded')
+    assert 'sudo apt-get install ros-$ROS_DISTRO-foxglove-msgs' in text
+
+
 def test_missing_engine_fails_configure(refused):
     text = refused('viva_ros.nodes.monitor', '-p', 'engine:=/nowhere')
     assert '/nowhere' in text

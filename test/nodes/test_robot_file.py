@@ -1,7 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot with an arm for each topic, grippers apart and raw cameras, by its description alone."""
+"""A robot with two arms, grippers apart, raw and video cameras, by its description alone."""
 
+import importlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,11 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from support.errors import raises
 from support.fake_source import picture
+from support.message_packages import built
 from support.ros import wait, wire_bytes
+from support.video_streams import ENCODERS, Encoder
 
 from viva_ros.core.errors import InputError
 from viva_ros.data.messages import schema, typestore
@@ -34,7 +38,7 @@ ARM = ('waist', 'shoulder', 'elbow', 'forearm_roll', 'wrist_angle', 'wrist_rotat
 ROBOT = f"""
 cameras:
   head: {{topic: /front/image}}
-  left_wrist: {{topic: /left/cam, transport: compressed}}
+  left_wrist: {{topic: /left/cam, transport: ffmpeg}}
   right_wrist: {{topic: /right/cam}}
 joints:
   - {{topic: /left/joint_states, prefix: left_}}
@@ -61,8 +65,11 @@ class TwoArmRobot:
     """Publishes its topics, and keeps the messages with the time of their publication."""
 
     def __init__(self, node: Any) -> None:
+        messages = importlib.import_module('ffmpeg_image_transport_msgs.msg')
+        self._packet = messages.FFMPEGPacket
+        self._encoder = Encoder('h264', (64, 64))
         kinds = {
-            '/front/image': Image, '/right/cam': Image, '/left/cam/compressed': CompressedImage,
+            '/front/image': Image, '/right/cam': Image, '/left/cam/ffmpeg': self._packet,
             '/left/joint_states': JointState, '/right/joint_states': JointState,
             '/grippers': JointState,
         }  # fmt: skip
@@ -104,18 +111,18 @@ class TwoArmRobot:
             return {}
         rgb = picture(150.0, step // 5)
         height, width = rgb.shape[:2]
-        front = Image(
-            header=header(now), height=height, width=width, encoding='yuv422_yuy2',
-            step=2 * width, data=yuyv(rgb).tobytes(),
+        front, right = (
+            Image(
+                header=header(now), height=height, width=width, encoding='yuv422_yuy2',
+                step=2 * width, data=yuyv(image).tobytes(),
+            )
+            for image in (rgb, np.ascontiguousarray(rgb[:, ::-1]))
         )  # fmt: skip
-        bgr = np.ascontiguousarray(rgb[..., ::-1])
-        right = Image(
-            header=header(now), height=height, width=width, encoding='bgr8', step=3 * width,
-            data=bgr.tobytes(),
+        left = self._packet(
+            header=header(now), height=height, width=width, encoding=ENCODERS['h264'][0],
+            pts=step // 5, data=self._encoder.packet(rgb),
         )  # fmt: skip
-        jpeg = cv2.imencode('.jpg', bgr)[1].tobytes() + b'\xff\x00\r\n'
-        left = CompressedImage(header=header(now), format='bgr8; jpeg compressed bgr8', data=jpeg)
-        return {'/front/image': front, '/right/cam': right, '/left/cam/compressed': left}
+        return {'/front/image': front, '/right/cam': right, '/left/cam/ffmpeg': left}
 
 
 def write_bag(path: Path, messages: list[tuple[int, str, Any]]) -> Path:
@@ -137,8 +144,11 @@ def write_bag(path: Path, messages: list[tuple[int, str, Any]]) -> Path:
 
 @pytest.mark.live
 def test_live_values_equal_those_of_the_bag_with_one_file(
-    processes: Any, listener: Any, tmp_path: Path, shipped_engine: Any
-) -> None:
+    processes: Any, listener: Any, tmp_path: Path, shipped_engine: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    site = built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket')
+    monkeypatch.syspath_prepend(site)
     folder = tmp_path / 'bags'
     folder.mkdir()
     file = folder / 'viva_map.yaml'
@@ -151,8 +161,9 @@ def test_live_values_equal_those_of_the_bag_with_one_file(
     robot = TwoArmRobot(listener)
     try:
         processes.start(
-            'viva_ros.nodes.monitor', '--ros-args', '-p', f'robot:={file}', '-p', 'isolate:=false'
-        )
+            'viva_ros.nodes.monitor', '--ros-args', '-p', f'robot:={file}', '-p', 'isolate:=false',
+            PYTHONPATH=os.pathsep.join(filter(None, [str(site), os.environ.get('PYTHONPATH')])),
+        )  # fmt: skip
         known = lambda: [v for v in list(values) if v.status == Value.STATUS_OK]  # noqa: E731
         wait(lambda: len(known()) >= 12, 'twelve values')
     finally:

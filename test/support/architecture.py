@@ -58,7 +58,10 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'robot': _layer(
         'core engine.image_decoding', 'numpy yaml', 'one description for recordings and the robot'
     ),
-    'data': _layer('core robot engine.image_decoding', ANY, 'same pixels live and recorded'),
+    'data': _layer(
+        'core robot engine.image_decoding engine.video_decoding', ANY,
+        'same pixels live and recorded',
+    ),
     'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
     'calibration': _layer(
         'core engine data scoring console', ANY, 'thresholds come from scored values'
@@ -104,6 +107,7 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
         'sim.robots.registry sim.tasks.registry',
         'parameters list what can be simulated',
     ),
+    'engine/video_decoding.py': ('av', 'the library that it wraps'),
     'engine/backends/pytorch.py': ('model torch', 'the engine that is the model itself'),
     'engine/backends/onnx.py': ('onnxruntime', 'the library that it wraps'),
     'engine/backends/openvino.py': ('openvino', 'the library that it wraps'),
@@ -138,6 +142,8 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.backends.onnx': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.openvino': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.tensorrt': 'a backend: the registry loads it by name',
+    'viva_ros.engine.video_bitstream': 'headers of packets, apart from the decoder of FFmpeg',
+    'viva_ros.nodes.video_inputs': 'a thread of its own, apart from the callbacks',
     'viva_ros.engine.jpeg': 'a file format, apart from the messages that carry it',
     'viva_ros.engine.isolated_process': 'a process boundary',
     'viva_ros.engine.remote.client': 'a process boundary',

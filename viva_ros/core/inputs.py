@@ -93,6 +93,7 @@ class InputBuffer(Generic[Payload]):
         self._joints = JointBuffer(
             self._joint_names, self._topics[JOINTS], settings, keep_all, joint_speeds or {}
         )
+        self._refused: dict[str, tuple[int, str]] = {}  # camera to stamp and reason
         self.resets = 0
 
     def add_image(self, camera: str, stamp: int, payload: Payload) -> None:
@@ -106,6 +107,12 @@ class InputBuffer(Generic[Payload]):
             raise ValueError(f'camera is {camera!r}, must be one of {list(self._images)}')
         self._reset_on_jump(self._images[camera].newest, stamp)
         self._images[camera].add(stamp, payload)
+        self._refused.pop(camera, None)
+
+    def refuse_image(self, camera: str, stamp: int, reason: str) -> None:
+        """Note a frame that cannot be used: values are unknown until the next frame."""
+        self._reset_on_jump(self._images[camera].newest, stamp)
+        self._refused[camera] = stamp, reason
 
     def add_joints(self, stamp: int, positions: Mapping[str, float]) -> None:
         """
@@ -129,6 +136,7 @@ class InputBuffer(Generic[Payload]):
         """Forget all messages."""
         for source in self._images.values():
             source.messages.clear()
+        self._refused.clear()
         self._joints.reset()
 
     def select(self, now: int) -> Selection[Payload] | Unknown:
@@ -173,6 +181,9 @@ class InputBuffer(Generic[Payload]):
             self.resets += 1
 
     def _check_newest(self, now: int) -> None:
+        for camera, (at, reason) in self._refused.items():
+            check_stamp(self._topics[camera], at, now, self._settings)
+            raise RejectedError('input', f'{self._topics[camera]}: {reason}')
         newest = {self._topics[name]: source.newest for name, source in self._images.items()}
         newest[self._topics[JOINTS]] = self._joints.newest
         missing = [topic for topic, stamp in newest.items() if stamp is None]

@@ -74,6 +74,7 @@ class Frames:
     :param backwards: largest step back of the stamps in the order of the recording, s
     :param unstamped: number of messages without a stamp, which are left out
     :param repeated: number of messages with the stamp of another, which are left out
+    :param lost: how many video packets have no image, and why; '' if all have one
     """
 
     stamps: Stamps
@@ -81,6 +82,7 @@ class Frames:
     backwards: float = 0.0
     unstamped: int = 0
     repeated: int = 0
+    lost: str = ''
 
 
 @dataclass(frozen=True)

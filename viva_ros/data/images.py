@@ -7,6 +7,7 @@ from typing import Any, Final, overload
 
 from viva_ros.core.observation import Image
 from viva_ros.data.messages import deserialise
+from viva_ros.data.video_packets import FFMPEG, FOXGLOVE, RecordedFrame
 from viva_ros.engine.image_decoding import (
     AS_DECLARED,
     ImageOptions,
@@ -16,7 +17,11 @@ from viva_ros.engine.image_decoding import (
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
 RAW: Final = 'sensor_msgs/msg/Image'
-SUFFIXES: Final = {COMPRESSED: '/image_raw/compressed', RAW: '/image_raw'}
+#: Suffix of a camera's topic by its type; of several topics of a camera, the first is read.
+SUFFIXES: Final = {
+    COMPRESSED: '/image_raw/compressed', RAW: '/image_raw',
+    FFMPEG: '/image_raw/ffmpeg', FOXGLOVE: '/image_raw/foxglove',
+}  # fmt: skip
 
 
 def decode(
@@ -30,6 +35,8 @@ def decode(
     :returns: (H, W, 3) RGB
     :raises InputError: if the image is damaged or its encoding or format is not supported
     """
+    if isinstance(message, RecordedFrame):
+        return message.data
     if message.__msgtype__ == COMPRESSED:
         return decode_compressed(message.format, message.data, size, options)
     return decode_image(

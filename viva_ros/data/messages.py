@@ -32,10 +32,24 @@ def _standard() -> Typestore:
     return get_typestore(Stores.ROS2_KILTED)
 
 
+#: Definitions of video packets, which SQLite bags of earlier versions of ROS 2 do not contain.
+VIDEO_DEFINITIONS: Final = {
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': (
+        'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+        'uint8 flags\nbool is_bigendian\nuint8[] data\n'
+    ),
+    'foxglove_msgs/msg/CompressedVideo': (
+        'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n'
+    ),
+}
+
+
 @cache
 def typestore() -> Typestore:
-    """Return the message types of ROS 2 Kilted and of this package."""
+    """Return the message types of ROS 2 Kilted, of this package, and of video packets."""
     store = get_typestore(Stores.ROS2_KILTED)
+    for name, text in VIDEO_DEFINITIONS.items():
+        store.register(get_types_from_msg(text, name))
     for path in sorted(_definitions().glob('*.msg')):
         store.register(get_types_from_msg(path.read_text(), f'viva_ros/msg/{path.stem}'))
     return store

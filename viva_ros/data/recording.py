@@ -13,9 +13,10 @@ import numpy as np
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import ALWAYS, Frames
-from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
+from viva_ros.data.images import SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
 from viva_ros.data.stamps import Stamps, ordered
+from viva_ros.data.video_packets import RecordedFrame, VideoMessages, VideoPictures, as_video
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 from viva_ros.robot.topic_map import ImportLimits
 
@@ -53,6 +54,15 @@ class Track:
     definition: Definition | None = None
     options: ImageOptions = AS_DECLARED
 
+    def __post_init__(self) -> None:
+        """Let a topic with video packets decode them."""
+        object.__setattr__(self, 'data', as_video(self.type_name, self.data, self.definition))
+
+    @property
+    def is_video(self) -> bool:
+        """Whether its messages are video packets."""
+        return isinstance(self.data, VideoMessages)
+
     def messages(self) -> Iterator[tuple[int, Any]]:
         """Yield receive times and messages."""
         for time, cdr in zip(self.times, self.data, strict=True):
@@ -62,9 +72,30 @@ class Track:
         """Return the stamps of messages that begin with a header, in the order of the file, ns."""
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
+    def inputs(self) -> Iterator[tuple[int, Any]]:
+        """Yield receive times and the messages of a camera for ``images.decode``."""
+        if not isinstance(self.data, VideoMessages):
+            yield from self.messages()
+            return
+        stamps = self.stamps()
+        index = self.data.packets(stamps)
+        pictures = VideoPictures(self.data, index, sorted(index.starts), self.options)
+        for row, (time, stamp) in enumerate(zip(self.times, stamps, strict=True)):
+            if row in index.starts or row in index.faults:
+                yield time, RecordedFrame(stamp, row, str(index.faults.get(row, '')), pictures)
+
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the images of some messages, read and decoded on access."""
-        return Pictures(self.type_name, self.data, options=self.options, rows=rows)
+        """
+        Return the images of some messages, read and decoded on access.
+
+        :raises InputError: if one is a video packet without an image
+        """
+        if not isinstance(self.data, VideoMessages):
+            return Pictures(self.type_name, self.data, options=self.options, rows=rows)
+        index = self.data.packets(self.stamps())
+        if fault := next((index.faults[row] for row in rows if row in index.faults), None):
+            raise fault
+        return VideoPictures(self.data, index, rows, self.options)
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
@@ -81,8 +112,17 @@ class Track:
         recorded = [(row, at) for row, at in enumerate(stamps) if begin <= at < end]
         one = ordered([at for _, at in recorded])
         rows = [recorded[k][0] for k in one.rows]
-        images = self.pictures(rows)
-        return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated)
+        if not isinstance(self.data, VideoMessages):
+            return Frames(
+                one.stamps, self.pictures(rows), one.backwards, one.unstamped, one.repeated
+            )
+        index = self.data.packets(stamps)
+        kept = [k for k, row in enumerate(rows) if row in index.starts]
+        images = VideoPictures(self.data, index, [rows[k] for k in kept], self.options)
+        return Frames(
+            one.stamps[kept], images, one.backwards, one.unstamped, one.repeated,
+            index.lost_text([row for row, _ in recorded]),
+        )  # fmt: skip
 
 
 def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:
@@ -157,11 +197,12 @@ class Recording:
     @cached_property
     def cameras(self) -> Mapping[str, Track]:
         """
-        Return the image topic of each camera; the compressed topic if both forms were recorded.
+        Return the image topic of each camera; of several forms the first in SUFFIXES.
 
         :raises RecordingError: if several namespaces have the same camera
         """
         found: dict[str, Track] = {}
+        rank = {kind: place for place, kind in enumerate(SUFFIXES)}
         for track in self.tracks.values():
             suffix = SUFFIXES.get(track.type_name)
             if suffix is None or not track.topic.endswith(suffix):
@@ -174,6 +215,6 @@ class Recording:
                     f'{self.path} has {other.topic} and {track.topic}: name its cameras in '
                     'a map, or record one robot per file',
                 )
-            if other is None or track.type_name == COMPRESSED:
+            if other is None or rank[track.type_name] < rank[other.type_name]:
                 found[camera] = track
         return dict(sorted(found.items()))

@@ -144,7 +144,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             faults = recording.faults.get(name) or _faults(recording, cameras, own)
             yield Episode(
                 name, cameras, joined(own, recording.path), label, origins, own, annotation,
-                faults, (span.begin, span.end), (*left_out, *_unstamped(cameras)),
+                faults, (span.begin, span.end), (*left_out, *_left_out(cameras)),
             )  # fmt: skip
         elif any(camera.unstamped for camera in cameras.values()):
             raise RecordingError(
@@ -154,11 +154,13 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             )
 
 
-def _unstamped(cameras: Mapping[str, Frames]) -> tuple[str, ...]:
-    return tuple(
+def _left_out(cameras: Mapping[str, Frames]) -> tuple[str, ...]:
+    """Return notes on the messages of cameras that are left out."""
+    unstamped = [
         f'{one.unstamped} messages of {name} have no stamp: left out'
         for name, one in cameras.items() if one.unstamped
-    )  # fmt: skip
+    ]  # fmt: skip
+    return (*unstamped, *(f'{name}: {one.lost}' for name, one in cameras.items() if one.lost))
 
 
 def _faults(

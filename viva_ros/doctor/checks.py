@@ -29,6 +29,7 @@ from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
 from viva_ros.nodes import diagnostics, qos
 from viva_ros.nodes.registry import PROFILE_VARIABLE
+from viva_ros.nodes.robot_topics import IMAGE_TYPES, JOINT_STATE
 
 LIBRARIES: Final = ('numpy', 'opencv-python-headless', 'onnxruntime', 'torch')
 ROOM: Final = 16 << 20  # bytes; smaller segments lose images of 640 x 480
@@ -135,7 +136,7 @@ def _room() -> Finding:
 
 
 NODES = ('monitor', 'supervisor', 'black_box')
-INPUTS = tuple(f'sensor_msgs/msg/{kind}' for kind in ('Image', 'CompressedImage', 'JointState'))
+INPUTS = (*IMAGE_TYPES, JOINT_STATE)
 DISCOVERY = 3.0  # s
 RESULTS = {'value': True, 'alert': True}  # whether the subscriber requires reliable
 

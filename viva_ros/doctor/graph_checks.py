@@ -26,13 +26,15 @@ from viva_ros.data.stamps import ordered, period_of, step_back_text
 from viva_ros.doctor.checks import describe, spin
 from viva_ros.doctor.findings import ERROR, OK, WARN, Finding, engine_joints, like_text
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.video_decoding import DecodedPicture, VideoDecoder, packet_of
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import decode, to_ns
+from viva_ros.nodes.convert import decode, stamp_of
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import FrameCounter, frame_loss_text
 from viva_ros.nodes.robot_topics import (
     IMAGE_TYPES,
     JOINT_STATE,
+    VIDEO_TYPES,
     JointOrigins,
     JointTopic,
     RobotTopics,
@@ -40,13 +42,15 @@ from viva_ros.nodes.robot_topics import (
     image_type,
     joint_topics_text,
     joint_type,
+    message_class,
     published_types,
     publishers_text,
     robot_topics,
 )
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import is_published
-from viva_ros.robot.topic_map import RECEIVED, load_map
+from viva_ros.nodes.video_inputs import check_camera, video_qos
+from viva_ros.robot.topic_map import RECEIVED, CameraSource, load_map
 
 DISCOVERY: Final = 2.0  # s
 TICK: Final = 0.1  # s
@@ -61,6 +65,7 @@ class _Input:
     :param topic: resolved
     :param joint: None for a camera
     :param times: of receipt, ns
+    :param first: time of the first message that can be used, ns
     :param senders: joint to the ids of its publishers; '' stands for a camera
     :param faults: first text of each kind of message that cannot be used, and their number
     """
@@ -77,6 +82,8 @@ class _Input:
     faults: dict[str, tuple[str, int]] = field(default_factory=dict)
     counter: FrameCounter = field(default_factory=FrameCounter)
     newest: Any = None
+    first: int | None = None
+    decoder: VideoDecoder | None = None
 
     def note(self, kind: str, text: str) -> None:
         """Count a message that cannot be used."""
@@ -167,14 +174,23 @@ class _Ears:
         for camera, source in robot.cameras.items():
             topic = node.resolve_topic_name(source.topic)
             one = _Input(camera, f'camera {camera}', topic, qos.IMAGE)
-            kinds = (robot.kinds[camera],) if robot.kinds[camera] else tuple(IMAGE_TYPES)
-            find_kind = partial(image_type, node, source.topic, robot.kinds[camera])
+            kinds = (robot.kinds[camera],) if robot.kinds[camera] else IMAGE_TYPES
+            if image_type(node, source.topic, robot.kinds[camera]) in VIDEO_TYPES:
+                one.decoder, one.profile = VideoDecoder(), video_qos(node, source.topic)
+            find_kind = partial(self._camera_class, camera, source)
             self._subscribe(one, kinds, find_kind, source.stamp == RECEIVED)
         for joint in robot.joints:
             topic = node.resolve_topic_name(joint.source.topic)
             one = _Input(joint.name, f'joints {topic}', topic, qos.JOINTS, joint)
             kinds = () if joint.source.path else (JOINT_STATE,)
             self._subscribe(one, kinds, partial(joint_type, node, joint), joint.received)
+
+    def _camera_class(self, camera: str, source: CameraSource) -> Any:
+        """Return the message class of a camera, if this machine can decode it."""
+        kind = image_type(self._node, source.topic, self._robot.kinds[camera])
+        if kind in VIDEO_TYPES:
+            check_camera(camera, source.options)
+        return message_class(kind)
 
     def _subscribe(
         self, one: _Input, kinds: tuple[str, ...], find_kind: Callable[[], Any], received: bool
@@ -202,17 +218,19 @@ class _Ears:
 
     def _hear(self, one: _Input, received: bool, message: Any, info: Mapping[str, Any]) -> None:
         now = int(self._node.get_clock().now().nanoseconds)
-        stamp = now if received else to_ns(message.header.stamp)
+        stamp = now if received else stamp_of(message)
         sender = info.get('publisher_gid')
         one.counter.count(info)
         one.times.append(now)
         one.stamps.append(stamp)
-        one.newest = message
+        refusal = self._keep(one, message, stamp)
+        if one.first is None and one.newest is not None:
+            one.first = now
         try:
             check_stamp(one.topic, stamp, now, self._robot.sync)
         except RejectedError as error:
             one.note(f'{error.unknown.kind} {stamp > 0}', error.unknown.reason)
-        positions, refusal, names = {}, '', ['']
+        positions, names = {}, ['']
         if one.joint is not None:
             try:
                 positions = one.joint.positions(message, one.topic)
@@ -227,6 +245,21 @@ class _Ears:
                 one.senders.setdefault(name, set()).add(bytes(sender['data']))
         self._events.append(_Event(now, one, stamp, positions, refusal))
 
+    def _keep(self, one: _Input, message: Any, stamp: int) -> str:
+        """Keep a message, or the picture of a video packet; return why there is none."""
+        if one.decoder is None:
+            one.newest = message
+            return ''
+        try:
+            frame = one.decoder.decode(packet_of(message, stamp))
+        except InputError as error:
+            if one.newest is not None:  # else it waits for the first key frame
+                one.note(error.code, f'{one.topic}: {error}')
+            return str(error)
+        if frame is not None:
+            one.newest = DecodedPicture(frame)
+        return ''
+
     def findings(self, settings: MonitorSettings, info: EngineInfo | None) -> list[Finding]:
         """Return what was heard, and what a monitor would make of it."""
         end = int(self._node.get_clock().now().nanoseconds)
@@ -238,7 +271,7 @@ class _Ears:
         if info is not None:
             found.append(engine_joints(info, names))
         wanted = tuple(names) if info is None else info.joint_names
-        is_complete = not self.absent and all(one.times for one in self._inputs)
+        is_complete = not self.absent and all(one.first is not None for one in self._inputs)
         return [*found, *(self._moments(settings, wanted, end) if is_complete else [])]
 
     def _faults(self, one: _Input, end: int, settings: MonitorSettings) -> Iterator[Finding]:
@@ -289,6 +322,10 @@ class _Ears:
         if share.is_low:
             yield Finding(WARN, one.subject, frame_loss_text(one.topic, share))
         options = self._robot.options[one.name]
+        if one.newest is None:
+            text = f'{one.topic} has packets, but no picture'
+            yield Finding(ERROR, one.subject, text, 'let it send key frames at least every second')
+            return
         try:
             image = decode(one.newest, None, find_bridge().view, options)
         except InputError as error:
@@ -331,7 +368,7 @@ class _Ears:
             what = f'{len(one.joints)} joints: {", ".join(one.joints)}'
         else:
             image = decode(one.newest, None, None, self._robot.options[one.name])
-            coding = getattr(one.newest, 'encoding', '') or one.newest.format
+            coding = str(getattr(one.newest, 'encoding', getattr(one.newest, 'format', 'video')))
             what = f'{one.topic}, {coding}, {image.shape[1]} x {image.shape[0]} pixels'
         return f'{rate}age {age:.3f} s, {len(infos)} publisher ({sent}), {what}'
 
@@ -346,7 +383,7 @@ class _Ears:
             joint_speeds=self._robot.joint_speeds,
         )  # fmt: skip
         waiting, kinds, first = list(self._events), Counter[str](), dict[str, str]()
-        begin = max(one.times[0] for one in self._inputs)
+        begin = max(one.first for one in self._inputs if one.first is not None)
         moments, skew = 0, 0.0
         for now in range(begin, end, round(SECOND / settings.rate)):
             while waiting and waiting[0].time <= now:
@@ -372,7 +409,9 @@ class _Ears:
 
 def _store(buffer: InputBuffer[None], event: _Event) -> None:
     """Add a message to the buffer of a monitor."""
-    if event.source.joint is None:
+    if event.source.joint is None and event.refusal:
+        buffer.refuse_image(event.source.name, event.stamp, event.refusal)
+    elif event.source.joint is None:
         buffer.add_image(event.source.name, event.stamp, None)
     elif event.refusal:
         buffer.refuse_joints(event.stamp, event.refusal)

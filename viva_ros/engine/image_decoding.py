@@ -169,6 +169,11 @@ def decode_compressed(
     return to_rgb(image, 'bgr8') if order == 'bgr' else image
 
 
+def reordered(image: Image, options: ImageOptions) -> Image:
+    """Return a decoded picture of a video in the true order of its channels."""
+    return to_rgb(image, 'bgr8') if options.color_order == 'bgr' else image
+
+
 @lru_cache(maxsize=64)
 def parse_format(text: str) -> CompressedFormat:
     """

@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -19,9 +20,11 @@ from viva_ros.engine.image_decoding import (
     AS_DECLARED,
     ImageOptions,
     decode_compressed,
+    reordered,
     view_image,
 )
 from viva_ros.engine.image_encodings import check_image
+from viva_ros.engine.video_decoding import DecodedPicture
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
 
@@ -41,17 +44,24 @@ def header(stamp: int, frame_id: str = '') -> Header:
     return Header(stamp=to_time(stamp), frame_id=frame_id)
 
 
-def image_bytes(message: Image | CompressedImage) -> memoryview:
-    """Return the data of an image message as received, without a copy."""
+def stamp_of(message: Any) -> int:
+    """Return the stamp of a message with a header, or of a CompressedVideo, ns."""
+    return to_ns(message.header.stamp if hasattr(message, 'header') else message.timestamp)
+
+
+def image_bytes(message: Image | CompressedImage | DecodedPicture) -> memoryview:
+    """Return the data of an image message as received, or the pixels of a video, uncopied."""
+    if isinstance(message, DecodedPicture):
+        return message.data.data
     return memoryview(message.data)
 
 
 def decode(
-    message: Image | CompressedImage, size: tuple[int, int] | None = None,
+    message: Image | CompressedImage | DecodedPicture, size: tuple[int, int] | None = None,
     view: View | None = None, options: ImageOptions = AS_DECLARED,
 ) -> Pixels:  # fmt: skip
     """
-    Decode an image message.
+    Decode an image message, or convert a picture of a video.
 
     :param size: (height, width) of the later resize, px: a JPEG may be decoded smaller; None: full
         size
@@ -61,6 +71,8 @@ def decode(
     :returns: (H, W, 3) RGB, possibly a view of the message's data
     :raises InputError: on an unsupported encoding, format, size or content
     """
+    if isinstance(message, DecodedPicture):
+        return reordered(message.data, options)
     data = image_bytes(message)
     if isinstance(message, CompressedImage):
         return decode_compressed(message.format, data, size, options)

@@ -21,21 +21,25 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
 from viva_ros.core.observation import Unknown
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.video_decoding import DecodedPicture, packet_of
 from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
-from viva_ros.nodes.convert import to_ns
+from viva_ros.nodes.convert import stamp_of
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import (
+    VIDEO_TYPES,
     JointOrigins,
     JointTopic,
     RobotTopics,
     image_type,
     joint_topics_text,
     joint_type,
+    message_class,
     publishers_text,
 )
 from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.nodes.video_inputs import VideoInputs, check_camera, video_qos
 from viva_ros.robot.topic_map import RECEIVED
 
 MIN_SENT: Final = 4  # frames; the share of fewer is not judged
@@ -64,11 +68,12 @@ class FrameCounter:
         self._unnamed = self._unnumbered = False
         self._publishers: frozenset[bytes] = frozenset()
 
-    def count(self, info: Mapping[str, Any]) -> None:
+    def count(self, info: Mapping[str, Any]) -> int:
         """
         Count a frame, and the frames lost before it.
 
         :param info: message info of rclpy, with or without ``publisher_gid``
+        :returns: number of frames lost directly before it; 0 if unknown
         """
         number, publisher = info['publication_sequence_number'], info.get('publisher_gid')
         missed = 0
@@ -81,6 +86,7 @@ class FrameCounter:
             self._newest[key] = number
         self._received += 1
         self._sent += 1 + missed
+        return missed
 
     def collect(self, publishers: Collection[bytes]) -> FrameShare:
         """
@@ -126,7 +132,7 @@ class Inputs:
         Subscribe.
 
         :param notify: called after each image
-        :raises ConfigurationError: if the type of a topic is unknown
+        :raises ConfigurationError: if the type of a topic is unknown or not installed
         """
         self._node, self._notify = node, notify
         self.complete_at = 0.0
@@ -150,13 +156,11 @@ class Inputs:
             info.cameras, info.joint_names, robot.sync, topics, joint_speeds=robot.joint_speeds
         )
         self._cameras = tuple(robot.cameras)
-        self._subscriptions = [
-            self._subscribe(
-                image_type(node, one.topic, robot.kinds[camera]), camera, one.topic, qos.IMAGE,
-                partial(self._store_image, camera),
-            )
-            for camera, one in robot.cameras.items()
-        ]  # fmt: skip
+        self._refused: dict[str, str] = {}  # video camera to why it has no image
+        self._publisher_of: dict[str, bytes] = {}
+        self._video: VideoInputs | None = None
+        self._video_cameras: list[str] = []
+        self._subscriptions = self._subscribe_cameras(robot)
         self._polled = PolledGroup()
         self._joints = [(joint, joint_type(node, joint)) for joint in robot.joints]
         self._joint_subscriptions = [
@@ -167,6 +171,8 @@ class Inputs:
             for joint, kind in self._joints
         ]  # fmt: skip
         self._subscriptions += self._joint_subscriptions
+        if self._video_cameras:  # last: nothing can fail with its thread running
+            self._video = VideoInputs(node, self._video_cameras, self._store_picture)
 
     @property
     def topics(self) -> dict[str, str]:
@@ -195,6 +201,8 @@ class Inputs:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        if self._video is not None:
+            self._video.destroy()
 
     def diagnose(self, report: Report, now: int) -> None:
         """Report rate, age and faults of each input."""
@@ -211,6 +219,8 @@ class Inputs:
             elif name in self._unstamped:
                 text = f'stamp of {topic} is 0: its driver must set it, or receive_time'
                 report.add(name, WARN, text, values)
+            elif name in self._refused:
+                report.add(name, WARN, f'{topic}: {self._refused[name]}', values)
             elif not self._newest[name]:
                 count = self._node.count_publishers(topic)
                 text = f'nothing received on {topic}, publishers: {count}'
@@ -224,6 +234,23 @@ class Inputs:
                 report.add(name, WARN, frame_loss_text(topic, share), values)
             else:
                 report.add(name, OK, 'received', values)
+
+    def _subscribe_cameras(self, robot: RobotTopics) -> list[Any]:
+        node, cameras = self._node, robot.cameras
+        kinds = {c: image_type(node, one.topic, robot.kinds[c]) for c, one in cameras.items()}
+        classes = {camera: message_class(kind) for camera, kind in kinds.items()}
+        video = [camera for camera, kind in kinds.items() if kind in VIDEO_TYPES]
+        for camera in video:
+            check_camera(camera, cameras[camera].options)
+        self._video_cameras = video
+        return [
+            self._subscribe(
+                classes[camera], camera, one.topic,
+                video_qos(node, one.topic) if camera in video else qos.IMAGE,
+                partial(self._store_packet if camera in video else self._store_image, camera),
+            )
+            for camera, one in cameras.items()
+        ]  # fmt: skip
 
     def _subscribe(
         self, kind: type, name: str, topic: str, profile: Any, callback: Callable[..., None],
@@ -253,6 +280,29 @@ class Inputs:
         self.buffer.add_image(camera, stamp, message)
         self._notify()
 
+    def _store_packet(self, camera: str, message: Any, info: MessageInfo) -> None:
+        """Pass a packet to the decoder, with why it does not follow the last one."""
+        stamp, missed = self._stamp(camera, message), self._counters[camera].count(info)
+        gid = info.get('publisher_gid')
+        publisher = bytes(gid['data']) if gid else UNNAMED
+        before, self._publisher_of[camera] = self._publisher_of.get(camera), publisher
+        gap = f'{missed} packets are missing' if missed else ''
+        if before not in (None, publisher):
+            gap = 'a packet of another publisher follows'
+        if self._video is not None:
+            self._video.put(camera, packet_of(message, stamp), gap)
+
+    def _store_picture(self, camera: str, stamp: int, picture: DecodedPicture | str) -> None:
+        if isinstance(picture, str):
+            self._refused[camera] = picture
+            self.buffer.refuse_image(camera, stamp, picture)
+            return
+        self._refused.pop(camera, None)
+        self._newest[camera] = stamp
+        self.complete_at = time.monotonic()
+        self.buffer.add_image(camera, stamp, picture)
+        self._notify()
+
     def _store_joints(self, joint: JointTopic, message: Any, info: MessageInfo) -> None:
         stamp, topic = self._stamp(joint.name, message), self._names[joint.name]
         self._note(joint.name, stamp, info)
@@ -270,7 +320,7 @@ class Inputs:
         """Return the stamp of a message, ns; the receive time if that is set."""
         if name in self._received:
             return int(self._node.get_clock().now().nanoseconds)
-        stamp = to_ns(message.header.stamp)
+        stamp = stamp_of(message)
         if stamp == 0 and self._use_receipt:
             return int(self._node.get_clock().now().nanoseconds)
         (self._unstamped.discard if stamp else self._unstamped.add)(name)

@@ -22,6 +22,10 @@ from rclpy.qos import (
 #: Images: only the newest counts.
 IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
+#: Video: a picture needs all packets since its key frame; reliable if all publishers are.
+VIDEO = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE_VIDEO = QoSProfile(depth=100)
+
 #: Joint states: a short history, since they are matched to images by stamp.
 JOINTS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 

@@ -17,7 +17,7 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
 from viva_ros.core.inputs import JOINTS, SyncSettings
@@ -26,6 +26,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.image_decoding import ImageOptions
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.robot.topic_map import (
+    RAW,
     RECEIVED,
     CameraSource,
     JointSource,
@@ -34,11 +35,15 @@ from viva_ros.robot.topic_map import (
     numbers,
 )
 
-IMAGE_TYPES: Final[Mapping[str, Any]] = {
-    'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage,
+#: Type of the messages of each transport.
+TRANSPORT_TYPES: Final[Mapping[str, str]] = {
+    RAW: 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage',
+    'ffmpeg': 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket',
+    'foxglove': 'foxglove_msgs/msg/CompressedVideo',
 }  # fmt: skip
+IMAGE_TYPES: Final = tuple(TRANSPORT_TYPES.values())
+VIDEO_TYPES: Final = (TRANSPORT_TYPES['ffmpeg'], TRANSPORT_TYPES['foxglove'])
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
-COMPRESSED: Final = '/compressed'
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def robot_topics(settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
     """
     if settings.robot:
         return _described(Path(settings.robot).expanduser(), settings, info)
-    kind = f'sensor_msgs/msg/{"Compressed" if settings.transport == "compressed" else ""}Image'
+    kind = TRANSPORT_TYPES[settings.transport]
     cameras = {name: CameraSource(topic) for name, topic in camera_topics(settings, info).items()}
     topic = settings.joint_states_topic
     check_name(f'joint_states_topic is {topic!r}, must be a valid topic name', topic)
@@ -149,7 +154,7 @@ def robot_topics(settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
 def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
     robot = load_map(path)
     check_cameras(path, robot, info.cameras)
-    suffix = COMPRESSED if settings.transport == 'compressed' else ''
+    suffix = '' if settings.transport == RAW else f'/{settings.transport}'
     cameras = {
         name: robot.cameras.get(name) or CameraSource(f'{name}/image_raw{suffix}')
         for name in info.cameras
@@ -212,7 +217,7 @@ def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]
         )
     for topic in topics:
         check_name(f'camera_topics has {topic!r}, must be valid topic names', topic)
-    suffix = COMPRESSED if settings.transport == 'compressed' else ''
+    suffix = '' if settings.transport == RAW else f'/{settings.transport}'
     by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
     return {camera: by_name[camera] for camera in info.cameras}
 
@@ -237,18 +242,16 @@ def published_types(node: Node, topic: str) -> list[str]:
     return sorted({info.topic_type for info in infos})
 
 
-def image_type(node: Node, topic: str, kind: str) -> Any:
+def image_type(node: Node, topic: str, kind: str) -> str:
     """
-    Return the message class of a camera.
+    Return the message type of a camera.
 
     :param kind: its type; '' for that of the publisher, or by the name of the topic without one
     """
     found = [one for one in published_types(node, topic) if one in IMAGE_TYPES]
-    if not kind and len(found) == 1:
-        kind = found[0]
-    if kind:
-        return IMAGE_TYPES[kind]
-    return CompressedImage if topic.endswith(COMPRESSED) else Image
+    if kind or len(found) == 1:
+        return kind or found[0]
+    return TRANSPORT_TYPES.get(topic.rpartition('/')[2], TRANSPORT_TYPES[RAW])
 
 
 def joint_type(node: Node, joint: JointTopic) -> Any:
@@ -293,7 +296,8 @@ def message_class(name: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             'message-type-missing',
-            f'{name} cannot be loaded ({error}): source the workspace of {package}',
+            f'{name} cannot be loaded ({error}): source the workspace of {package}, or run: '
+            f'sudo apt-get install ros-$ROS_DISTRO-{package.replace("_", "-")}',
         ) from error
 
 

@@ -18,10 +18,9 @@ from viva_ros.core.settings import setting
 from viva_ros.core.trajectory_cloud import CloudSettings
 from viva_ros.engine.backend import kinds
 from viva_ros.engine.resources import DEFAULT_TASK
+from viva_ros.robot.topic_map import TRANSPORTS
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 from viva_ros.sim.tasks.registry import TASKS
-
-TRANSPORTS = ('raw', 'compressed')
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class MonitorSettings:
         ('',), "Cameras of the engine, in the order of 'camera_topics'; empty: the engine's order."
     )
     camera_topics: tuple[str, ...] = setting(
-        ('',), "Topic of each camera, without '/compressed'; empty: <camera>/image_raw."
+        ('',), "Topic of each camera, without the transport's name; empty: <camera>/image_raw."
     )
     joint_states_topic: str = setting('joint_states', 'Topic of the joint states.')
     transport: str = setting('compressed', 'Image transport.', choices=TRANSPORTS)

@@ -47,7 +47,7 @@ class InputSearch:
         self._wanted: dict[str, tuple[str, ...]] = {
             node.resolve_topic_name(source.topic): (robot.kinds[name],)
             if robot.kinds[name]
-            else tuple(IMAGE_TYPES)
+            else IMAGE_TYPES
             for name, source in robot.cameras.items()
         }
         self._wanted |= {

@@ -30,7 +30,8 @@ HIGHEST_RATE: Final = 1000  # Hz
 HEADER, RECEIVED, FRAME_INDEX = 'header', 'received', 'frame_index'
 STAMPS: Final = (HEADER, RECEIVED, FRAME_INDEX)
 RAW: Final = 'raw'
-TRANSPORTS: Final = (RAW, 'compressed')  # of image_transport, whose name ends the topic
+#: Of image_transport; but for RAW, the name ends the topic.
+TRANSPORTS: Final = (RAW, 'compressed', 'ffmpeg', 'foxglove')
 
 
 @dataclass(frozen=True)

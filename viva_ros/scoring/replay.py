@@ -26,6 +26,7 @@ from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import ValueMessage, values
 from viva_ros.data.recording import SOURCE, Recording
+from viva_ros.data.video_packets import RecordedFrame
 from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[str, Any], Image]  # of a camera and its message
@@ -220,8 +221,8 @@ def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, st
     """
     tracks = {c: t for c, t in recording.cameras.items() if c in cameras}
     joints = recording.find('joint_states')
-    named = [*tracks.items(), *([('', joints)] if joints else [])]
-    received = [(time, name, m) for name, track in named for time, m in track.messages()]
+    received = [(time, name, m) for name, track in tracks.items() for time, m in track.inputs()]
+    received += [(time, '', m) for time, m in (joints.messages() if joints else ())]
     return sorted(received, key=lambda one: one[0])
 
 
@@ -231,6 +232,12 @@ def content(message: Any) -> memoryview:
 
 
 def _add(buffer: InputBuffer[Any], camera: str, message: Any) -> None:
+    if isinstance(message, RecordedFrame):
+        if message.fault:
+            buffer.refuse_image(camera, message.stamp, message.fault)
+        else:
+            buffer.add_image(camera, message.stamp, message)
+        return
     stamp = from_time(message.header.stamp)
     if camera:
         buffer.add_image(camera, stamp, message)

@@ -19,10 +19,9 @@ import yaml
 
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.outcome import likely_columns
-from viva_ros.data.images import COMPRESSED, RAW
+from viva_ros.data.images import SUFFIXES
 from viva_ros.data.recording import COLUMNS, JOINT_STATE, SOURCE, Recording, Track
 
-IMAGES: Final = (COMPRESSED, RAW)
 #: Parts of an image topic that do not name its camera.
 COMMON: Final = frozenset((
     'compressed', 'raw', 'image', 'image_raw', 'image_rect', 'image_rect_raw', 'image_color',
@@ -135,11 +134,14 @@ def _cameras(
     recording: Recording, draft: RobotDraft, key: str, shown: Mapping[str, str]
 ) -> list[float]:
     """Add the cameras; return their rates, Hz."""
-    tracks = [one for one in recording.tracks.values() if one.type_name in IMAGES]
+    tracks = [one for one in recording.tracks.values() if one.type_name in SUFFIXES]
     reasons = {one.topic: _image_problem(one) for one in tracks}
     for topic in reasons:
-        pair = f'{topic}/compressed'
-        if reasons.get(pair) == '':
+        base = _base(topic)
+        forms = [f'{base}/compressed', base, f'{base}/ffmpeg', f'{base}/foxglove']
+        better = forms[: forms.index(topic)]
+        pair = next((one for one in better if reasons.get(one) == ''), None)
+        if pair is not None:
             reasons[topic] = f'left out: {pair} has the same images'
     names = camera_names([topic for topic, reason in reasons.items() if not reason])
     rates = []
@@ -161,7 +163,7 @@ def camera_names(topics: Sequence[str]) -> dict[str, str]:
     It is the last part that differs from those of the others; without one, the whole topic, and
     at last a number.
     """
-    whole = {topic: parts_of(topic.removesuffix('/compressed')) for topic in topics}
+    whole = {topic: parts_of(_base(topic)) for topic in topics}
     own = {
         topic: [part for part in parts if part not in COMMON] or parts
         for topic, parts in whole.items()
@@ -185,6 +187,12 @@ def camera_names(topics: Sequence[str]) -> dict[str, str]:
     return unique
 
 
+def _base(topic: str) -> str:
+    """Return a topic of image_transport without the name of its transport."""
+    ends = ('/compressed', '/ffmpeg', '/foxglove')
+    return next((topic.removesuffix(end) for end in ends if topic.endswith(end)), topic)
+
+
 def _identifier(parts: Sequence[str]) -> str:
     name = re.sub(r'\W', '_', '_'.join(parts))
     return name if name.isidentifier() else f'camera_{name}'
@@ -195,7 +203,10 @@ def _image_problem(track: Track) -> str:
     if not track.times:
         return 'left out: no messages'
     try:
-        _ = track.pictures([0])[0]
+        frames = track.frames_of(track.times) if track.is_video else None
+        if frames is not None and not frames.stamps.size:
+            return f'left out: {frames.lost or "no images"}'
+        _ = track.pictures([0])[0] if frames is None else frames.images[0]
     except (InputError, RecordingError) as error:
         return f'left out: {error}'
     return ''

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
-from viva_ros.data.images import COMPRESSED, RAW
+from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
@@ -176,9 +176,11 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
         for name, (track, source) in tracks.items()
     }
     for name, frames in cameras.items():
-        if count := frames.unstamped:
-            topic = tracks[name][0].topic
-            notes.append(f'{count} messages of {topic} have no stamp: left out')
+        topic = tracks[name][0].topic
+        if frames.unstamped:
+            notes.append(f'{frames.unstamped} messages of {topic} have no stamp: left out')
+        if frames.lost:
+            notes.append(f'{topic}: {frames.lost}')
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
@@ -453,17 +455,17 @@ def camera_tracks(
     found: dict[str, tuple[Track, CameraSource]] = {}
     for name, source in topic_map.cameras.items():
         track = find_track(recording, source.topic, f'cameras.{name}')
-        if track.type_name not in (COMPRESSED, RAW):
+        if track.type_name not in SUFFIXES:
             raise ConfigurationError(
                 'camera-type',
                 f'{recording.path}: camera {name} is {source.topic} of {track.type_name}, must be '
-                f'{RAW} or {COMPRESSED}',
+                f'{" or ".join(SUFFIXES)}',
             )
-        if source.options.encoding and SOURCE in recording.metadata:
+        if source.options.encoding and (SOURCE in recording.metadata or track.is_video):
             raise ConfigurationError(
                 'camera-encoding',
                 f'{recording.path}: camera {name} has "encoding" in the map, which is for '
-                'messages: leave it out, or set "color_order"',
+                'messages with images: leave it out, or set "color_order"',
             )
         found[name] = track, source
     check_camera_sources(recording.path, {n: track.topic for n, (track, _) in found.items()})
