@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`viva doctor --robot`: a robot file against a running robot and against recordings."""
 
+import importlib
+import itertools
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +12,9 @@ from typing import Any
 
 import pytest
 import rclpy
+from sensor_msgs.msg import JointState
 from support.foreign_robot import write_old_lerobot_dataset
+from support.message_packages import built
 from support.ros import wait
 from support.scripted_robot import (
     ARM,
@@ -31,10 +36,12 @@ from support.scripted_robot import (
     without,
     write_stream,
 )
+from support.video_streams import stream
 
 from viva_ros.cli import doctor
 from viva_ros.doctor.findings import like_names
 from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header
 
 BEGIN = 1_700_000_000_000_000_000  # ns
 
@@ -193,3 +200,28 @@ def test_dataset_is_checked_by_its_features(tmp_path: Path, capsys: Any) -> None
     output = capsys.readouterr().out
     assert '-> there is observation.images.cam_high: if it is meant' in output
     assert 'lacks joint left_hand, it has left_waist, left_grip, right_waist' in output
+
+
+@pytest.mark.live
+def test_video_camera_is_decoded_after_its_key_frame(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    video = listener.create_publisher(kind, '/cam/ffmpeg', 10)
+    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
+    packets, numbers = stream('h264'), itertools.count()
+
+    def publish() -> None:
+        number = next(numbers)
+        stamp = header(time.time_ns())
+        joints.publish(JointState(header=stamp, name=['a'], position=[0.001 * number]))
+        data = packets[number % len(packets)]
+        video.publish(kind(header=stamp, encoding='libx264', pts=number, data=data))
+
+    listener.create_timer(0.05, publish)
+    text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
+    code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
+    output = capsys.readouterr().out
+    assert 'OK    camera cam: ' in output and '/cam/ffmpeg, video, 128 x 96 pixels' in output, output
+    assert code == 0 and 'moments have all inputs' in output, output

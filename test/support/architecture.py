@@ -128,7 +128,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
     'viva_ros.data.conversion.guess': 'drafts of maps; an import does without it',
     'viva_ros.data.conversion.mapped_recording': 'recordings in place, apart from an import',
-    'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.hdf5.file': 'access to a file in many processes, without its layout',
     'viva_ros.data.hdf5.layout': 'paths of other projects, without reading a row',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',

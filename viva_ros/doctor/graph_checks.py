@@ -331,8 +331,8 @@ class _Ears:
         except InputError as error:
             yield Finding(ERROR, one.subject, f'{one.topic}: {error}')
             return
-        if text := check_picture(image, settings.image):
-            yield Finding(ERROR, one.subject, f'{one.topic}: {text}', 'check lens and exposure')
+        if fault := check_picture(image, settings.image):
+            yield Finding(ERROR, one.subject, f'{one.topic}: {fault}', 'check lens and exposure')
 
     def _joint_faults(self, one: _Input) -> Iterator[Finding]:
         assert one.joint is not None
