@@ -223,5 +223,6 @@ def test_video_camera_is_decoded_after_its_key_frame(
     text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
     code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
     output = capsys.readouterr().out
-    assert 'OK    camera cam: ' in output and '/cam/ffmpeg, video, 128 x 96 pixels' in output, output
+    assert 'OK    camera cam: ' in output, output
+    assert '/cam/ffmpeg, video, 128 x 96 pixels' in output
     assert code == 0 and 'moments have all inputs' in output, output
