@@ -11,7 +11,7 @@ from support.ros import wait
 
 from viva_ros.cli import doctor
 from viva_ros.doctor import checks, shared_memory
-from viva_ros.doctor.checks import ERROR, OK, WARN
+from viva_ros.doctor.findings import ERROR, OK, WARN
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 
@@ -66,10 +66,10 @@ def test_segment_of_a_killed_node_is_found(processes, listener) -> None:
 
 
 def test_engine_check_reports_engine_and_calibration(tmp_path) -> None:
-    found, cameras = checks.engine('', 'tray_lift')
-    assert [one.level for one in found] == [OK, OK] and cameras == CAMERAS
-    (refused,), cameras = checks.engine(str(tmp_path), 'tray_lift')
-    assert (refused.level, cameras) == (ERROR, ()) and refused.remedy
+    found, info = checks.engine('', 'tray_lift')
+    assert [one.level for one in found] == [OK, OK] and info.cameras == CAMERAS
+    (refused,), info = checks.engine(str(tmp_path), 'tray_lift')
+    assert (refused.level, info) == (ERROR, None) and refused.remedy
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.serde import SerdeError
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from support.errors import raises
 from support.fake_source import picture
 from support.message_packages import built
-from support.ros import wait
+from support.ros import wait, wire_bytes
 from support.video_streams import ENCODERS, Encoder
 
 from viva_ros.core.errors import InputError
@@ -142,18 +140,6 @@ def write_bag(path: Path, messages: list[tuple[int, str, Any]]) -> Path:
             kind = connections[topic].msgtype
             writer.write(connections[topic], time_ns, wire_bytes(message, kind))
     return path
-
-
-def wire_bytes(message: Any, kind: str) -> bytes:
-    """Return the bytes of a message on the wire: Fast DDS puts up to 12 behind them here."""
-    data = bytes(serialize_message(message))
-    for behind in range(13):
-        try:
-            typestore().deserialize_cdr(data[: len(data) - behind], kind)
-        except SerdeError:
-            continue
-        return data[: len(data) - behind]
-    raise AssertionError(f'{kind} of {len(data)} bytes cannot be read')
 
 
 @pytest.mark.live

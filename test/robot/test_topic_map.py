@@ -14,7 +14,7 @@ from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
-from viva_ros.robot.topic_map import ImportLimits, load_map, map_for, numbers
+from viva_ros.robot.topic_map import ImportLimits, load_map, map_file, numbers
 
 MS = 1_000_000  # ns
 
@@ -44,8 +44,12 @@ MS = 1_000_000  # ns
         ('source_rate: true', 'map-value', ['source_rate is True']),
         ('source_rate: .nan', 'map-value', ['source_rate is nan']),
         ('joints: [{topic: /a, path: a/b}]', 'map-value', ['"feature" or a "path"']),
-        ('cameras: {a: /x, b: /x}', 'map-value', ["cameras is '/x'", 'one camera each']),
-        ('joints: [{topic: /a, prefix: l_}, {topic: /a, prefix: r_}]', 'map-value', ['read once']),
+        ('cameras: {a: /x, b: x}', 'camera-source-twice', ['cameras a and b']),
+        (
+            'joints: [{topic: /a, prefix: l_}, {topic: /a, prefix: r_}]',
+            'joint-source-twice',
+            ['read twice'],
+        ),
         ('label: {frames: some}', 'map-value', ["'some'", 'all or any or last']),
         ('label: {true: [yes], false: [yes]}', 'map-words', ['without overlap']),
         ('label: {path_contains: {success: ok}}', 'map-value', ['path_contains']),
@@ -75,11 +79,11 @@ def test_source_may_be_a_path_in_a_file(tmp_path: Path) -> None:
 def test_nearest_map_above_a_bag_is_used(tmp_path: Path) -> None:
     bag = tmp_path / 'lab/monday/bag'
     bag.mkdir(parents=True)
-    assert map_for(bag, 3) is None
+    assert map_file(bag, 3) is None
     (tmp_path / 'lab/viva_map.yaml').write_text('rate: 5')
-    assert map_for(bag, 3).rate == 5
+    assert load_map(map_file(bag, 3)).rate == 5
     (tmp_path / 'lab/monday/viva_map.yaml').write_text('rate: 7')
-    assert map_for(bag, 3).rate == 7
+    assert load_map(map_file(bag, 3)).rate == 7
 
 
 MESSAGE = SimpleNamespace(

@@ -5,7 +5,7 @@
 from pathlib import Path
 
 import pytest
-from support.foreign_bags import LEFT, MS, RIGHT, two_arms
+from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
 
 from viva_ros.core.observation import Unknown
 from viva_ros.data.open import open_recording
@@ -34,3 +34,24 @@ def test_limits_of_the_map_are_those_of_the_simulated_monitor(tmp_path: Path) ->
     skew, stale, none = reasons
     assert set(skew) == {'skew', 'stale'} and set(stale) == {'stale'} and none == []
     assert len(stale) >= len(skew) > 2
+
+
+def test_known_set_follows_an_unknown_moment_despite_latency(tmp_path: Path) -> None:
+    bag = BagOfMessages()
+    for k in range(100):
+        bag.joints('/joint_states', 20 * MS * k + MS, (*LEFT, *RIGHT), [0.0] * 4)
+        if k % 5 == 0 and not 20 <= k < 45:  # images are received 130 ms after their stamp
+            bag.image(20 * MS * k + MS, k, 20 * MS * k + 131 * MS)
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'viva_map.yaml').write_text(
+        'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\n'
+    )
+    inputs = list(replay(open_recording(path), ['top'], [*LEFT, *RIGHT], 10.0))
+    unknown = [one.stamp for one in inputs if isinstance(one.observation, Unknown)]
+    known = [one.stamp - EPOCH for one in inputs if not isinstance(one.observation, Unknown)]
+    assert len(unknown) >= 2
+    first_after = 20 * MS * 45 + MS
+    assert first_after < unknown[-1] - EPOCH, 'the stamp is older than the attempt before it'
+    assert [at for at in known if at >= 20 * MS * 20] == [
+        20 * MS * k + MS for k in range(45, 100, 5)
+    ]

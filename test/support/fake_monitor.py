@@ -5,7 +5,7 @@ The real monitor with an engine without a network, for tests of faults.
 
 The value is the mean brightness of the head camera, so that a test sets it with a grey image.
 FAKE_ENGINE=hang, slow, fail or device injects a fault; FAKE_LOADING is the loading time, s;
-loading lasts until the file FAKE_GATE exists.
+loading lasts until the file FAKE_GATE exists. FAKE_INPUTS=CAMERA,...:JOINT,... names its inputs.
 """
 
 import os
@@ -22,8 +22,8 @@ from viva_ros.nodes.main import run
 from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.settings import MonitorSettings
 
-CAMERAS = ('head', 'left_wrist', 'right_wrist')
-JOINTS = ('left_waist', 'right_waist')
+INPUTS = os.environ.get('FAKE_INPUTS', 'head,left_wrist,right_wrist:left_waist,right_waist')
+CAMERAS, JOINTS = (tuple(names.split(',')) for names in INPUTS.split(':'))
 INFO = EngineInfo(CAMERAS, JOINTS, 1.0, (64, 64), ('tray_lift',), 'f' * 16, 'fake')
 
 

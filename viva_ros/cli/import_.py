@@ -31,7 +31,7 @@ from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_ro
 from viva_ros.data.conversion.convert import ImportEmptyError, ImportJob, import_all
 from viva_ros.data.conversion.guess import guess
 from viva_ros.data.conversion.workspace import Unit
-from viva_ros.data.open import find, open_unmapped
+from viva_ros.data.open import common_map, find, open_unmapped
 from viva_ros.data.recording import Recording
 from viva_ros.robot.topic_map import HIGHEST_RATE, TopicMap, load_map
 
@@ -48,9 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out is None:
             return 0
         args.map = args.guess
-    topics = load_map(args.map) if args.map else TopicMap()
+    paths = find(args.sources)
+    file = args.map or common_map(paths)
+    topics = load_map(file) if file else TopicMap()
+    if file != args.map:
+        console.print(f'map: {file}; --map FILE replaces it', markup=False, soft_wrap=True)
     for text in topics.notes:
-        console.print(f'note: {args.map}: {text}', markup=False, soft_wrap=True)
+        console.print(f'note: {file}: {text}', markup=False, soft_wrap=True)
     if args.rate is not None:
         topics = replace(topics, rate=args.rate, text=f'{topics.text}\n# --rate {args.rate}\n')
     outcomes = Outcomes(
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     try:
         report = import_all(
-            find(args.sources), topics, outcomes, args.out, command_line('import'),
+            paths, topics, outcomes, args.out, command_line('import'),
             partial(run, args.processes or default_processes()),
         )  # fmt: skip
     except ImportEmptyError as error:
@@ -82,7 +86,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('sources', type=Path, nargs='+', help='Recordings, or folders of them')
     parser.add_argument(
         '--map', type=Path,
-        help='YAML file: cameras and joints; not needed for a LeRobot dataset with joint names',
+        help='YAML file: cameras and joints; default: viva_map.yaml next to the recordings',
     )  # fmt: skip
     parser.add_argument(
         '--rate', type=rate, help='Frames per second, Hz; default: of the map, or of the dataset'

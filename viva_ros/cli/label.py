@@ -33,7 +33,7 @@ from viva_ros.data.lerobot.metadata import is_dataset
 from viva_ros.data.lerobot.outcome_writer import finish, write_outcomes
 from viva_ros.data.open import find, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of, stored_label
-from viva_ros.robot.topic_map import NAME, NO_RULE, map_for
+from viva_ros.robot.topic_map import NAME, NO_RULE, load_map, map_file
 
 SHADES: Final = ' .:-=+*#%@'
 MOMENTS: Final = (0.0, 0.33, 0.67, 1.0)  # share of the episode
@@ -146,8 +146,8 @@ def label_of(path: Path) -> Label | None:
     """
     recording = open_recording(path)
     label = next((one.label for one in episodes_of(recording)), None)
-    topic_map = map_for(path, FORMATS['lerobot'].folders_up)
-    rule = topic_map.label if topic_map else NO_RULE
+    file = map_file(path, FORMATS['lerobot'].folders_up)
+    rule = load_map(file).label if file else NO_RULE
     if label is None or rule == NO_RULE:
         return label
     words = {True: rule.words.true, False: rule.words.false}

@@ -8,17 +8,17 @@ DATASET/episode_000012, which is not on disk. ``resolve`` returns what a path re
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.file_signature import foreign_text
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording, recording_name
-from viva_ros.robot.topic_map import TopicMap, map_for
+from viva_ros.robot.topic_map import TopicMap, load_map, map_file
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -88,8 +88,31 @@ def open_ref(ref: EpisodeRef) -> Recording:
     :raises RecordingError: if nothing in it can be read
     """
     recording = _open(ref)
-    topic_map = map_for(ref.path, FORMATS[ref.format].folders_up)
-    return apply_map(recording, topic_map or TopicMap())
+    file = _map_file(ref)
+    return apply_map(recording, load_map(file) if file else TopicMap())
+
+
+def _map_file(ref: EpisodeRef) -> Path | None:
+    return map_file(ref.path, FORMATS[ref.format].folders_up)
+
+
+def common_map(paths: Sequence[Path]) -> Path | None:
+    """
+    Return the map that is next to all recordings, as for reading them in place; None without one.
+
+    :param paths: from ``find``
+    :raises ConfigurationError: if they have different maps, or only some have one
+    """
+    files = {path: _map_file(resolve(path)) for path in paths}
+    for path, file in files.items():
+        other, theirs = next(iter(files.items()))
+        if file != theirs:
+            raise ConfigurationError(
+                'maps-several',
+                f'{other} has {theirs or "no map"} and {path} has {file or "no map"}: name one '
+                'for all with --map, or import them apart',
+            )
+    return next(iter(files.values()), None)
 
 
 def open_unmapped(path: Path) -> Recording:
@@ -135,8 +158,9 @@ def identity(ref: EpisodeRef) -> list[Any]:
     for name, annotation in sorted(load(sidecar(path)).items()):
         if name == own or name.startswith(f'{own}:'):
             state.append(repr(annotation))
-    topic_map = map_for(path, one.folders_up)
-    if topic_map is not None:
+    file = _map_file(ref)
+    if file is not None:
+        topic_map = load_map(file)
         state.append(topic_map.text)
         if topic_map.definitions is not None and topic_map.definitions.is_dir():
             state.append(content_hash(topic_map.definitions))

@@ -64,6 +64,9 @@ class Span:
     end: int
 
 
+WHOLE: Final = Span('', *ALWAYS)
+
+
 def spans(recording: Recording) -> list[Span]:
     """Return the spans of the published ids, in order; without ids, one unlimited span."""
     found: dict[str, Span] = {}
@@ -77,7 +80,36 @@ def spans(recording: Recording) -> list[Span]:
             found[last.id] = Span(last.id, last.begin, min(last.end, time))
         if name:
             found[name] = Span(name, time, ALWAYS[1])
-    return list(found.values()) or [Span('', *ALWAYS)]
+    return list(found.values()) or [WHOLE]
+
+
+def name_of(recording: Recording, span: Span) -> str:
+    """Return the name of an episode: that of the recording, with the id if it has one."""
+    return recording.name + (f':{span.id}' if span.id else '')
+
+
+class EpisodeLabels:
+    """The labels that a recording has for its episodes."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._stored, self._task = stored_label(recording), task_of(recording)
+        self._moments, self._published = truth(recording), values(recording)
+        self._accepted = [
+            event.stamp for event in alerts(recording) if event.kind == 'retry_accepted'
+        ]
+
+    def label(
+        self, span: Span, first: int, annotation: Annotation | None, task: str = ''
+    ) -> Label | None:
+        """
+        Return the label of an episode; None if the recording has none.
+
+        :param first: stamp of its first frame, ns
+        :param task: used if neither the recording nor a label has one
+        """
+        label = self._stored or true_label(within(self._moments, span), first)
+        label = judged(label, annotation, self._task or task)
+        return with_attempts(label, self._published, self._accepted, span, first)
 
 
 def episodes_of(recording: Recording) -> list[Episode]:
@@ -91,8 +123,7 @@ def episodes_of(recording: Recording) -> list[Episode]:
 
 def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
-    moments, published = truth(recording), values(recording)
-    accepted = [event.stamp for event in alerts(recording) if event.kind == 'retry_accepted']
+    labels = EpisodeLabels(recording)
     groups, left_out = read_joints(recording)
     origins = origins_of(recording)
     if not tracks:
@@ -103,16 +134,14 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             f'name its cameras in a {topic_map.NAME} in its folder',
         )
     for span in spans(recording):
-        name = recording.name + (f':{span.id}' if span.id else '')
+        name = name_of(recording, span)
         cameras = {c: track.frames(span.begin, span.end) for c, track in tracks.items()}
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
-            label = stored_label(recording) or true_label(within(moments, span), min(stamps))
             annotation = annotation_of(recording.path, name)
-            label = judged(label, annotation, task_of(recording))
-            label = with_attempts(label, published, accepted, span, min(stamps))
-            own = tuple(_cut(group, span) for group in groups)
-            faults = recording.faults or _faults(recording, cameras, own)
+            label = labels.label(span, min(stamps), annotation)
+            own = tuple(cut(group, span) for group in groups)
+            faults = recording.faults.get(name) or _faults(recording, cameras, own)
             yield Episode(
                 name, cameras, joined(own, recording.path), label, origins, own, annotation,
                 faults, (span.begin, span.end), (*left_out, *_left_out(cameras)),
@@ -325,6 +354,7 @@ def read_joints(recording: Recording) -> tuple[tuple[Joints, ...], tuple[str, ..
     return groups, (*notes, *found.notes)
 
 
-def _cut(joints: Joints, span: Span) -> Joints:
+def cut(joints: Joints, span: Span) -> Joints:
+    """Return the joint states with stamps in a span."""
     kept = (joints.stamps >= span.begin) & (joints.stamps < span.end)
     return replace(joints, stamps=joints.stamps[kept], positions=joints.positions[kept])

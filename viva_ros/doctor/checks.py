@@ -7,7 +7,6 @@ import platform
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +21,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
+from viva_ros.doctor.findings import ERROR, OK, WARN, Finding
 from viva_ros.doctor.shared_memory import find_leftovers
+from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
@@ -30,27 +31,10 @@ from viva_ros.nodes import diagnostics, qos
 from viva_ros.nodes.registry import PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import IMAGE_TYPES, JOINT_STATE
 
-OK: Final = 'ok'
-WARN: Final = 'warn'
-ERROR: Final = 'error'
 LIBRARIES: Final = ('numpy', 'opencv-python-headless', 'onnxruntime', 'torch')
 ROOM: Final = 16 << 20  # bytes; smaller segments lose images of 640 x 480
 MIB: Final = 1 << 20
 FREE: Final = 512 * MIB
-
-
-@dataclass(frozen=True)
-class Finding:
-    """
-    One line of the report.
-
-    :param remedy: a command or an instruction; empty without a fault
-    """
-
-    level: str
-    subject: str
-    text: str
-    remedy: str = ''
 
 
 def versions() -> list[Finding]:
@@ -82,22 +66,22 @@ def shared_memory() -> list[Finding]:
     return found
 
 
-def engine(name: str, task: str) -> tuple[list[Finding], tuple[str, ...]]:
+def engine(name: str, task: str) -> tuple[list[Finding], EngineInfo | None]:
     """
     Load an engine and its calibration.
 
     :param name: folder; empty: the shipped engine of the task
-    :returns: findings, and the cameras of the engine
+    :returns: findings, and the description of the engine; None if it cannot be loaded
     """
     try:
         folder = engine_folder(name, task)
         loaded = load(folder, task)
     except VivaError as error:
-        return [Finding(ERROR, 'engine', str(error), 'viva export, or --engine FOLDER')], ()
+        return [Finding(ERROR, 'engine', str(error), 'viva export, or --engine FOLDER')], None
     info = loaded.info
     loaded.close()
     text = f'{folder}: {info.fingerprint} ({info.kind}) for {", ".join(info.tasks)}'
-    return [Finding(OK, 'engine', text), _calibration(folder, task)], info.cameras
+    return [Finding(OK, 'engine', text), _calibration(folder, task)], info
 
 
 def _calibration(folder: Path, task: str) -> Finding:

@@ -29,12 +29,14 @@ from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import (
     VIDEO_TYPES,
+    JointOrigins,
     JointTopic,
     RobotTopics,
     image_type,
     joint_topics_text,
     joint_type,
     message_class,
+    publishers_text,
 )
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.video_inputs import VideoInputs, check_camera, video_qos
@@ -144,7 +146,7 @@ class Inputs:
         }
         self._received = {name for name, one in robot.cameras.items() if one.stamp == RECEIVED}
         self._received |= {joint.name for joint in robot.joints if joint.received}
-        self._source_of: dict[str, str] = {}  # joint to the topic that it came from
+        self._origins = JointOrigins()
         self._counters = {name: FrameCounter() for name in self._names}
         self._newest = dict.fromkeys(self._names, 0)
         self._faults: dict[str, str] = {}
@@ -227,7 +229,7 @@ class Inputs:
                 text = f'{topic} is {age:.2f} s old, limit {self.max_age:g} s'
                 report.add(name, WARN, text, values)
             elif name not in self._cameras and (fault := self.buffer.joint_fault(now)):
-                report.add(name, WARN, f'{fault}; {self._publisher_text(topic)}', values)
+                report.add(name, WARN, f'{fault}; {publishers_text(self._node, topic)}', values)
             elif share.is_low and name in self._cameras:
                 report.add(name, WARN, frame_loss_text(topic, share), values)
             else:
@@ -265,12 +267,6 @@ class Inputs:
     def _publishers(self, topic: str) -> list[bytes]:
         found = self._node.get_publishers_info_by_topic(topic)
         return [bytes(publisher.endpoint_gid) for publisher in found]
-
-    def _publisher_text(self, topic: str) -> str:
-        """Return the nodes that publish a topic."""
-        found = self._node.get_publishers_info_by_topic(topic)
-        names = sorted(f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in found)
-        return f'{len(names)} publishers of {topic}: {", ".join(names)}'
 
     def _on_incompatible(self, name: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
@@ -312,25 +308,13 @@ class Inputs:
         self._note(joint.name, stamp, info)
         try:
             positions = joint.positions(message, topic)
-            self._check_source(topic, positions)
+            if len(self._joints) > 1:
+                self._origins.check(topic, positions)
         except InputError as error:
             self.buffer.refuse_joints(stamp, str(error))
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self.buffer.add_joints(stamp, positions)
-
-    def _check_source(self, topic: str, positions: Mapping[str, float]) -> None:
-        """Refuse a joint that comes from two topics."""
-        if len(self._joints) == 1:
-            return
-        for name in positions:
-            other = self._source_of.setdefault(name, topic)
-            if other != topic:
-                raise InputError(
-                    'joint-on-two-topics',
-                    f'joint {name} is on {other} and on {topic}: set "prefix" or "names" for them '
-                    'in the robot file',
-                )
 
     def _stamp(self, name: str, message: Any) -> int:
         """Return the stamp of a message, ns; the receive time if that is set."""

@@ -8,7 +8,7 @@ Types of messages are those that the publishers have.
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ from viva_ros.robot.topic_map import (
     RECEIVED,
     CameraSource,
     JointSource,
+    TopicMap,
     load_map,
     numbers,
 )
@@ -86,6 +87,31 @@ class JointTopic:
         return {f'{source.prefix}{name}': at for name, at in found.items()}
 
 
+class JointOrigins:
+    """The topic that each joint comes from."""
+
+    def __init__(self) -> None:
+        self._topic_of: dict[str, str] = {}
+
+    def check(self, topic: str, names: Iterable[str]) -> None:
+        """
+        Note the joints of a message.
+
+        :raises InputError: if a joint comes from two topics
+        """
+        others: dict[str, list[str]] = {}
+        for name in names:
+            other = self._topic_of.setdefault(name, topic)
+            if other != topic:
+                others.setdefault(other, []).append(name)
+        for other, shared in others.items():
+            raise InputError(
+                'joint-on-two-topics',
+                f'joint {", ".join(shared)} is on {other} and on {topic}: set "prefix" or "names" '
+                'for them in the robot file',
+            )
+
+
 @dataclass(frozen=True)
 class RobotTopics:
     """
@@ -127,13 +153,7 @@ def robot_topics(settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
 
 def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
     robot = load_map(path)
-    missing = [name for name in info.cameras if robot.cameras and name not in robot.cameras]
-    if missing:
-        raise ConfigurationError(
-            'robot-cameras',
-            f'{path} has the cameras {", ".join(robot.cameras)}, this engine needs '
-            f'{", ".join(missing)}: add them to "cameras"',
-        )
+    check_cameras(path, robot, info.cameras)
     suffix = '' if settings.transport == RAW else f'/{settings.transport}'
     cameras = {
         name: robot.cameras.get(name) or CameraSource(f'{name}/image_raw{suffix}')
@@ -157,6 +177,21 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
         free = {name: math.inf for one in sources if one.path for name in one.names.values()}
     speeds = {**free, **robot.limits.joint_speeds}
     return RobotTopics(cameras, joints, kinds, sync, speeds)
+
+
+def check_cameras(path: Path, robot: TopicMap, cameras: Sequence[str]) -> None:
+    """
+    Check that a robot file has all cameras of an engine.
+
+    :raises ConfigurationError: naming those that it lacks
+    """
+    missing = [name for name in cameras if robot.cameras and name not in robot.cameras]
+    if missing:
+        raise ConfigurationError(
+            'robot-cameras',
+            f'{path} has the cameras {", ".join(robot.cameras)}, this engine needs '
+            f'{", ".join(missing)}: add them to "cameras"',
+        )
 
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
@@ -264,6 +299,17 @@ def message_class(name: str) -> Any:
             f'{name} cannot be loaded ({error}): source the workspace of {package}, or run: '
             f'sudo apt-get install ros-$ROS_DISTRO-{package.replace("_", "-")}',
         ) from error
+
+
+def publishers_text(node: Node, topic: str) -> str:
+    """
+    Return the nodes that publish a topic.
+
+    :param topic: resolved
+    """
+    found = node.get_publishers_info_by_topic(topic)
+    names = sorted(f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in found)
+    return f'{len(names)} publishers of {topic}: {", ".join(names)}'
 
 
 def joint_topics_text(joints: Sequence[JointTopic], node: Node) -> str:

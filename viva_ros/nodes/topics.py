@@ -78,7 +78,11 @@ class InputSearch:
         """
         waited = time.monotonic() - self._began
         time_is_over = waited >= self._wait
-        absent = [topic for topic in self._wanted if not self._is_published(topic)]
+        absent = [
+            topic
+            for topic in self._wanted
+            if not is_published(self._node, topic, self._wanted[topic])
+        ]
         if absent:
             self._complete_at = None
             if time_is_over:
@@ -93,20 +97,6 @@ class InputSearch:
                 f'{self._topic} has a publisher, but no message arrived: check the driver',
             )
         return f'waiting for a message on {self._topic} for {waited:.1f} of {self._wait:g} s'
-
-    def _is_published(self, topic: str) -> bool:
-        """Return whether a topic has a publisher; raise on another type."""
-        kinds, types = self._wanted[topic], published_types(self._node, topic)
-        if types and kinds and not set(kinds) & set(types):
-            parameters = 'the parameters transport and camera_topics'
-            if kinds == (JOINT_STATE,):
-                parameters = 'the parameter joint_states_topic'
-            raise ConfigurationError(
-                'topic-type',
-                f'{topic} is of type {", ".join(types)}, must be {" or ".join(kinds)}: check '
-                f'{parameters}, or the robot file',
-            )
-        return bool(types)
 
     def _absence(self, topic: str) -> str:
         """Return a text that names a missing topic, and the published topics of its type."""
@@ -158,3 +148,23 @@ class InputSearch:
                     callback_group=PolledGroup(),
                 )
                 self._subscriptions[joint.name] = joint, kind, subscription
+
+
+def is_published(node: Node, topic: str, kinds: Sequence[str]) -> bool:
+    """
+    Return whether a topic has a publisher.
+
+    :param kinds: types that it may have; empty for any
+    :raises ConfigurationError: if it has another type
+    """
+    types = published_types(node, topic)
+    if types and kinds and not set(kinds) & set(types):
+        parameters = 'the parameters transport and camera_topics'
+        if tuple(kinds) == (JOINT_STATE,):
+            parameters = 'the parameter joint_states_topic'
+        raise ConfigurationError(
+            'topic-type',
+            f'{topic} is of type {", ".join(types)}, must be {" or ".join(kinds)}: check '
+            f'{parameters}, or the robot file',
+        )
+    return bool(types)

@@ -207,7 +207,7 @@ def load_map(path: Path) -> TopicMap:
     return replace(_Parser(path).map(content, text), notes=notes)
 
 
-def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
+def map_file(recording: Path, folders_up: int | None) -> Path | None:
     """
     Return the map in the folder of a recording or in one of those above; None without a map.
 
@@ -219,8 +219,52 @@ def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
     here = here.parent if here.parent.is_file() else here  # an episode in a file
     for folder in [here, *here.parents][: folders_up + 1]:
         if (folder / NAME).is_file():
-            return load_map(folder / NAME)
+            return folder / NAME
     return None
+
+
+def check_camera_sources(where: Path, topics: Mapping[str, str]) -> None:
+    """
+    Check that each camera has a topic of its own.
+
+    :param where: map or recording, for the error text
+    :param topics: camera to its topic, in one spelling
+    :raises ConfigurationError: if two cameras have the same
+    """
+    camera_of: dict[str, str] = {}
+    for name, topic in topics.items():
+        other = camera_of.setdefault(topic, name)
+        if other != name:
+            raise ConfigurationError(
+                'camera-source-twice',
+                f'{where}: cameras {other} and {name} of the map are both {topic}: name another '
+                'topic',
+            )
+
+
+def check_joint_sources(where: Path, sources: Sequence[tuple[str, JointSource]]) -> None:
+    """
+    Check that no joint of a message is read twice.
+
+    :param where: map or recording, for the error text
+    :param sources: topic in one spelling, and the entry of the map
+    :raises ConfigurationError: if two entries read the same
+    """
+    for i, (topic, one) in enumerate(sources):
+        for other, two in sources[:i]:
+            names, theirs = set(one.names), set(two.names)
+            same = (topic, one.path) == (other, two.path)
+            if same and (not names or not theirs or names & theirs):
+                raise ConfigurationError(
+                    'joint-source-twice',
+                    f'{where}: {topic} is read twice in the map: give each entry other "names" or '
+                    '"field"',
+                )
+
+
+def _spelt(topic: str) -> str:
+    """Return a topic with a '/' before it, as recordings name topics."""
+    return f'/{topic.lstrip("/")}'
 
 
 class _Parser:
@@ -238,8 +282,10 @@ class _Parser:
         definitions = content.get('definitions')
         joints = self._joints('joints', content.get('joints'))
         self._unique([name for one in joints for name in one.names.values()])
+        cameras = self._cameras(content.get('cameras') or {})
+        check_camera_sources(self._path, {n: _spelt(one.topic) for n, one in cameras.items()})
         return TopicMap(
-            rate, self._cameras(content.get('cameras') or {}), joints,
+            rate, cameras, joints,
             self._joints('action', content.get('action')), self._limits(content.get('limits')),
             self._label(content.get('label') or {}),
             self._text('task', content.get('task', '')),
@@ -262,12 +308,7 @@ class _Parser:
         for name in cameras:
             if not str(name).isidentifier():
                 self._fail('camera', name, 'a name of letters, digits and _')
-        found = {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
-        topics = [one.topic for one in found.values()]
-        twice = sorted({topic for topic in topics if topics.count(topic) > 1})
-        if twice:
-            self._fail('cameras', ', '.join(twice), 'of one camera each')
-        return found
+        return {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
 
     def _camera(self, key: str, content: Any) -> CameraSource:
         if isinstance(content, str):
@@ -293,12 +334,7 @@ class _Parser:
             return ()
         rows = content if isinstance(content, list) else [content]
         found = tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
-        taken = [(one.topic, one.path, frozenset(one.names)) for one in found]
-        for i, (topic, path, names) in enumerate(taken):
-            for other, field_, theirs in taken[:i]:
-                same = (topic, path) == (other, field_)
-                if same and (not names or not theirs or names & theirs):
-                    self._fail(key, topic, 'read once: give each entry other "names" or "field"')
+        check_joint_sources(self._path, [(_spelt(one.topic), one) for one in found])
         return found
 
     def _joint_source(self, key: str, content: Any) -> JointSource:

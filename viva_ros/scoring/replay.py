@@ -202,20 +202,15 @@ def _by_timer(
             if buffer.resets != resets:
                 resets, newest = buffer.resets, -1
                 observer.reset()
-            entry = _observe(buffer, observer, tick)
-            if isinstance(entry.observation, Unknown) or entry.stamp > newest:
-                newest = max(newest, entry.stamp)
-                yield entry
+            selection = buffer.select(tick)
+            if isinstance(selection, Unknown):
+                yield ReplayInput(tick, selection)
+            elif selection.stamp > newest:  # as the monitor, which estimates a set once
+                newest, seen = selection.stamp, observer.observe(selection)
+                yield ReplayInput(tick if isinstance(seen, Unknown) else newest, seen)
             tick += period
         if message is not None:
             _add(buffer, camera, message)
-
-
-def _observe(buffer: InputBuffer[Any], observer: Observer[Any], now: int) -> ReplayInput:
-    selection = buffer.select(now)
-    if isinstance(selection, Unknown):
-        return ReplayInput(now, selection)
-    return ReplayInput(selection.stamp, observer.observe(selection))
 
 
 def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, str, Any]]:

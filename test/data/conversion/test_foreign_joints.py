@@ -14,11 +14,11 @@ from support.lerobot_datasets import number_of
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.episode import Episode
+from viva_ros.data.episode import Annotation, Episode, save, sidecar
 from viva_ros.data.joint_groups import held
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.robot.topic_map import load_map
+from viva_ros.robot.topic_map import LabelRule, load_map
 
 pytestmark = pytest.mark.fast
 
@@ -291,20 +291,66 @@ def test_message_too_short_for_a_field_is_left_out(tmp_path: Path) -> None:
 def test_topic_in_two_spellings_is_one_topic(tmp_path: Path) -> None:
     bag = two_arms()
     joints = 'joints: [{topic: /joint_states, prefix: a_}, {topic: joint_states, prefix: b_}]\n'
-    assert 'is read twice in the map' in refusal(tmp_path, bag, CAMERAS + joints)
+    with raises('joint-source-twice', 'is read twice in the map'):
+        in_place(tmp_path / 'y', bag, CAMERAS + joints)
     cameras = 'rate: 10\ncameras: {a: /top/image/compressed, b: top/image/compressed}\n'
     with raises('camera-source-twice', 'cameras a and b', 'name another topic'):
         in_place(tmp_path / 'x', bag, cameras)
 
 
-@pytest.mark.parametrize('text', [ONE, 'rate: 10\ntask: fold\nlabel: {topic: /outcome}\n'])
-def test_several_episodes_need_one_bag_each(tmp_path: Path, text: str) -> None:
+def two_episodes() -> BagOfMessages:
     bag = two_arms()
     for name, at in (('A', 0), ('B', 1000)):
         bag.text('/episode', name, at * MS + 1)
         bag.text('/outcome', 'failure' if name == 'A' else 'success', at * MS + 900 * MS)
-    with raises('episodes-several', 'has 2 episodes on topic episode (A, B)'):
-        in_place(tmp_path, bag, text)
+    return bag
+
+
+def test_episodes_of_one_bag_are_apart_with_a_map(tmp_path: Path) -> None:
+    path = two_episodes().write(tmp_path / 'bag')
+    file = tmp_path / 'viva_map.yaml'
+    file.write_text(ONE + 'limits: {max_joint_speed: 6.0}\n')
+    first, second = episodes_of(open_recording(path))
+    assert (first.name, second.name) == ('bag:A', 'bag:B')
+    report = import_all([path], load_map(file), SUCCESS, tmp_path / 'set')
+    assert [row['name'] for row in report['episodes']] == ['bag:A', 'bag:B']
+    for number, episode in enumerate((first, second)):
+        shown = [number_of(image) for image in episode.cameras['top'].images]
+        assert shown == list(range(50 * number, 50 * number + 50, 5))
+        assert episode.faults == ()
+        (taken,) = episodes_of(open_recording(tmp_path / f'set/episode_{number:06d}'))
+        assert number_of(taken.cameras['top'].images[0]) in shown[:2]
+        assert episode.identity in taken.origins
+
+
+def test_fault_of_one_episode_leaves_the_other(tmp_path: Path) -> None:
+    bag = two_episodes()
+    bag.joints('/joint_states', 1503 * MS, LEFT, [3.0, 3.0])
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'viva_map.yaml').write_text(ONE)
+    first, second = episodes_of(open_recording(path))
+    assert first.faults == () and 'jumped from' in second.faults[0]
+    report = import_all([path], load_map(tmp_path / 'viva_map.yaml'), SUCCESS, tmp_path / 'set')
+    assert [tuple(row['refused']) for row in report['episodes']] == [(), second.faults]
+
+
+def test_outcomes_on_a_topic_belong_to_their_episodes(tmp_path: Path) -> None:
+    text = f'{ONE}label: {{topic: /outcome}}\n'
+    path = two_episodes().write(tmp_path / 'bag')
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    with raises('episodes-several', '2 episodes on topic episode (A, B)', '"viva import"'):
+        open_recording(path)
+    import_all([path], load_map(tmp_path / 'viva_map.yaml'), Outcomes(rule=LabelRule('/outcome')),
+               tmp_path / 'set')  # fmt: skip
+    labels = [
+        episodes_of(open_recording(tmp_path / f'set/episode_{number:06d}'))[0].label
+        for number in range(2)
+    ]
+    assert [one.success for one in labels if one] == [False, True]
+    (tmp_path / 'viva_map.yaml').write_text(ONE)  # the other remedy
+    save(sidecar(path), {'bag:A': Annotation(False), 'bag:B': Annotation(True)})
+    labels = [one.label for one in episodes_of(open_recording(path))]
+    assert [(one.task, one.success) for one in labels if one] == [('fold', False), ('fold', True)]
 
 
 def test_foreign_topics_with_our_names_are_not_ours(tmp_path: Path) -> None:
@@ -314,3 +360,30 @@ def test_foreign_topics_with_our_names_are_not_ours(tmp_path: Path) -> None:
     (tmp_path / 'map.yaml').write_text(ONE)
     episode = imported(tmp_path, bag, ONE)
     check_two_arms(episode)
+
+
+def test_import_uses_the_map_next_to_the_recordings(tmp_path: Path, capsys: Any) -> None:
+    path = two_arms().write(tmp_path / 'bags/one')
+    file = tmp_path / 'bags/viva_map.yaml'
+    file.write_text(ONE.replace('rate: 10', 'rate: 5'))
+    assert main(['import', str(path), '--success', '--out', str(tmp_path / 'set')]) == 0
+    assert f'map: {file}; --map FILE replaces it' in capsys.readouterr().out
+    assert (tmp_path / 'set/viva/map.yaml').read_text() == file.read_text()
+    other = tmp_path / 'other.yaml'
+    other.write_text(ONE)
+    arguments = ['import', str(path), '--success', '--map', str(other)]
+    assert main([*arguments, '--out', str(tmp_path / 'ten')]) == 0
+    assert 'map: ' not in capsys.readouterr().out
+    assert (tmp_path / 'ten/viva/map.yaml').read_text() == ONE
+
+
+def test_import_of_recordings_with_different_maps_is_refused(tmp_path: Path, capsys: Any) -> None:
+    for name, rate in (('a', 5), ('b', 10)):
+        two_arms().write(tmp_path / name / 'bag')
+        (tmp_path / name / 'viva_map.yaml').write_text(ONE.replace('rate: 10', f'rate: {rate}'))
+    arguments = ['import', str(tmp_path), '--success', '--out', str(tmp_path / 'set')]
+    assert main(arguments) == 2
+    assert 'name one for all with --map, or import them apart' in capsys.readouterr().err
+    assert main([*arguments, '--map', str(tmp_path / 'a/viva_map.yaml')]) == 0
+    apart = ['import', str(tmp_path / 'b'), '--success', '--out', str(tmp_path / 'apart')]
+    assert main(apart) == 0

@@ -18,14 +18,16 @@ import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.observation import Image
+from viva_ros.core.image_checks import FrozenPicture, PictureSettings
+from viva_ros.core.observation import Array, Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
-from viva_ros.data.conversion.resample import Figures, grid, measure
+from viva_ros.data.conversion.resample import Figures, grid, measure, rate_of
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
+from viva_ros.data.images import Pictures
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
@@ -195,23 +197,6 @@ def _import_episode(
     return figures, {**written, 'robot': recording.metadata.get(SOURCE, {}).get('robot') or ''}
 
 
-def rate_of(recording: Recording, topic_map: TopicMap) -> int:
-    """
-    Return the rate of the map, else that of the rows of the recording, Hz.
-
-    :raises ConfigurationError: if neither has a whole number
-    """
-    if topic_map.rate is not None:
-        return topic_map.rate
-    fps = topic_map.source_rate or recording.metadata.get(SOURCE, {}).get('fps')
-    if fps is None or float(fps) != int(fps):
-        known = f' and its own is {float(fps):g} Hz, no whole number' if fps else ''
-        raise ConfigurationError(
-            'rate-missing', f'has no rate for the dataset{known}: set --rate, or "rate" in the map'
-        )
-    return int(fps)
-
-
 def _check_cameras(raw: RawEpisode) -> None:
     if not raw.cameras:
         raise RecordingError(
@@ -225,7 +210,7 @@ def _write(
     """Write one episode; return its description."""
     sizes, pictures = {}, {}
     for camera, frames in raw.cameras.items():
-        stream = _CameraStream(camera, frames, moments)
+        stream = _CameraStream(camera, frames, moments, raw)
         encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
         sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
     names = {STATE: [n for group in raw.joints for n in group.names]}
@@ -254,9 +239,14 @@ def _origins(raw: RawEpisode, label: Label) -> list[str]:
 class _CameraStream:
     """The resampled images of one camera, all of one size."""
 
-    def __init__(self, camera: str, frames: Frames, moments: Stamps) -> None:
+    def __init__(self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode) -> None:
         self._camera, self._frames = camera, frames
         self._rows = held(frames.stamps, moments)
+        self._names = [name for group in raw.joints for name in group.names]
+        self._positions = joints_at(raw.joints, moments)
+        # Videos and rows of datasets repeat pictures without a fault.
+        as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
+        self._frozen = FrozenPicture(PictureSettings()) if as_sent else None
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -264,19 +254,35 @@ class _CameraStream:
         """
         Yield the image of each grid time.
 
-        :raises RecordingError: if one cannot be decoded, or has another size
+        :raises RecordingError: if one cannot be decoded, has another size, or if they are frozen
         """
         wanted = set(stats.sample_indices(len(self._rows)).tolist())
         last, image = -1, None
         for at, row in enumerate(self._rows.tolist()):
             if row != last or image is None:
                 last, image = row, self._decode(row)
+                self._check_frozen(row, image, self._positions[at])
             if at in wanted:
                 self.colours.add(image)
             yield image
 
+    def _where(self, row: int) -> str:
+        return f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
+
+    def _check_frozen(self, row: int, image: Image, positions: Array) -> None:
+        """Refuse a picture that repeats while joints move, as the monitor does."""
+        if self._frozen is None:
+            return
+        proprio = dict(zip(self._names, positions.tolist(), strict=True))
+        fault = self._frozen.update(int(self._frames.stamps[row]), image.tobytes(), proprio)
+        if fault is not None:
+            raise RecordingError(
+                'image-frozen',
+                f'{self._where(row)}: {fault}: leave the recording out, or split it there',
+            )
+
     def _decode(self, row: int) -> Image:
-        where = f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
+        where = self._where(row)
         try:
             image = self._frames.images[row]
         except InputError as error:

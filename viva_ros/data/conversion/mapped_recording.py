@@ -8,6 +8,7 @@ with its own stamp, so that readers of recordings do not depend on the robot. Im
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,20 +19,20 @@ from viva_ros.data.conversion.annotations import place_of, rule_label
 from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     camera_tracks,
-    check_one_episode,
+    is_mapped,
     joint_sources,
-    mapped_episode,
+    mapped_episodes,
     read_joints_of,
     stamps_of,
     with_row_times,
 )
-from viva_ros.data.conversion.resample import measure
+from viva_ros.data.conversion.resample import frame_times, measure
 from viva_ros.data.episode import ALWAYS
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
 from viva_ros.data.recording import DOUBT, JOINT_STATE, OWN, Recording, Track
-from viva_ros.data.segmentation import LABEL, TASK, stored_label, task_of
+from viva_ros.data.segmentation import LABEL, TASK, spans, stored_label, task_of
 from viva_ros.data.stream_checks import NOT_FINITE
 from viva_ros.robot.topic_map import HEADER, ImportLimits, TopicMap
 
@@ -47,14 +48,15 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     :raises RecordingError, ConfigurationError: if the recording lacks a topic, a field or a rate
     """
     recording = with_row_times(recording, topic_map)
-    if not (topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER):
+    if not is_mapped(topic_map):
         limits = topic_map.limits if topic_map.text else None
         return replace(recording, metadata=_described(recording, topic_map), limits=limits)
     recording = with_definitions(recording, topic_map.definitions)
-    episode = mapped_episode(recording, topic_map)
+    episodes = mapped_episodes(recording, topic_map)
+    announced = recording.find('episode')
     tracks: dict[str, Track] = {
         topic: track for topic, track in recording.tracks.items()
-        if track.type_name.startswith(OWN)
+        if track.type_name.startswith(OWN) or track is announced
     }  # fmt: skip
     for camera, (track, source) in camera_tracks(recording, topic_map).items():
         topic = f'/{camera}{SUFFIXES[track.type_name]}'
@@ -67,14 +69,20 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         for reading in read_joints_of(recording, source, topic_map).readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
-    found = measure(episode, episode.streams.frame_times, topic_map.limits)
-    faults = [
-        text for code, text in zip(found.codes, found.refused, strict=True) if code != NOT_FINITE
-    ]
+    faults = {one.name: _faults(one, recording, topic_map) for one in episodes}
+    notes = tuple(dict.fromkeys(note for one in episodes for note in one.notes))
     return replace(
-        recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults),
-        limits=_live_limits(episode, topic_map.limits),
+        recording, tracks=tracks, metadata=metadata, notes=notes, faults=faults,
+        limits=_live_limits(episodes, topic_map.limits),
     )  # fmt: skip
+
+
+def _faults(episode: RawEpisode, recording: Recording, topic_map: TopicMap) -> tuple[str, ...]:
+    """Return the reasons for which an import would refuse an episode."""
+    at = frame_times(episode, recording, topic_map)
+    found = measure(episode, at, topic_map.limits)
+    reasons = zip(found.codes, found.refused, strict=True)
+    return tuple(text for code, text in reasons if code != NOT_FINITE)
 
 
 def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
 def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
     """Return the metadata records of the outcome by the rule of a map."""
     if topic_map.label.topic:
-        check_one_episode(recording)
+        _check_one_episode(recording, topic_map.label.topic)
     roots = [topic_map.folder] if topic_map.folder else []
     found = rule_label(recording, topic_map.label, place_of(recording.path, roots), ALWAYS)
     if found is None:
@@ -113,9 +121,28 @@ def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
     return {LABEL: label, DOUBT: {}}
 
 
-def _live_limits(episode: RawEpisode, limits: ImportLimits) -> ImportLimits:
+def _check_one_episode(recording: Recording, topic: str) -> None:
+    """
+    Check that a recording whose outcome is on a topic has one episode.
+
+    :raises RecordingError: if topic ``episode`` announces several
+    """
+    ids = [span.id for span in spans(recording)]
+    if len(ids) > 1:
+        raise RecordingError(
+            'episodes-several',
+            f'{recording.path} has {len(ids)} episodes on topic episode ({", ".join(ids[:3])}), '
+            f'whose outcomes on {topic} cannot be told apart in place: use "viva import", which '
+            'has one for each, or label them with "viva label" and leave "label" out of the map',
+        )
+
+
+def _live_limits(episodes: Sequence[RawEpisode], limits: ImportLimits) -> ImportLimits:
     """Return the limits for a replay: joints without known units have no speed limit."""
-    names = {name for group in episode.joints for name in group.names} - episode.known_units
+    names = {
+        name for one in episodes for group in one.joints
+        for name in group.names if name not in one.known_units
+    }  # fmt: skip
     free = dict.fromkeys(names, math.inf) if limits.max_joint_speed is None else {}
     return replace(limits, joint_speeds={**free, **limits.joint_speeds})
 

@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label, judged
+from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
+    WHOLE,
+    EpisodeLabels,
+    Span,
     annotation_of,
+    cut,
     episodes_of,
+    name_of,
     origins_of,
     spans,
-    stored_label,
     task_of,
     tasks_of,
 )
@@ -36,6 +40,8 @@ from viva_ros.robot.topic_map import (
     CameraSource,
     JointSource,
     TopicMap,
+    check_camera_sources,
+    check_joint_sources,
     numbers,
 )
 
@@ -95,8 +101,8 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     :raises RecordingError, ConfigurationError: if a topic, a field or a rate is missing
     """
     recording = with_row_times(recording, topic_map)
-    if topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER:
-        return [mapped_episode(recording, topic_map)]
+    if is_mapped(topic_map):
+        return mapped_episodes(recording, topic_map)
     is_dataset = SOURCE in recording.metadata
     actions: tuple[Joints, ...] = ()
     action = recording.tracks.get(DATASET_ACTION)
@@ -113,6 +119,11 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
+
+
+def is_mapped(topic_map: TopicMap) -> bool:
+    """Return whether a map names sources; without, the conventions of this package hold."""
+    return bool(topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER)
 
 
 def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
@@ -151,49 +162,67 @@ def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
     return replace(recording, tracks=tracks, metadata=metadata, notes=notes)
 
 
-def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
+def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     """
-    Return the only episode of a recording of another robot.
+    Return the episodes of a recording of another robot, one for each id on topic ``episode``.
 
-    :raises RecordingError: if it has several
+    Episodes without an image are left out if there are several.
+
+    :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing
     """
-    check_one_episode(recording)
-    cameras, notes = {}, list(recording.notes)
-    for name, (track, source) in camera_tracks(recording, topic_map).items():
-        stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
-        frames = replace(track, options=source.options).frames_of(stamps)
-        if not frames.stamps.size and frames.unstamped:
-            raise RecordingError('stamps-missing', unstamped_text(track.topic))
+    tracks, notes = camera_tracks(recording, topic_map), list(recording.notes)
+    cameras = {
+        name: camera_frames(recording, track, source, topic_map)
+        for name, (track, source) in tracks.items()
+    }
+    for name, frames in cameras.items():
+        topic = tracks[name][0].topic
         if frames.unstamped:
-            notes.append(f'{frames.unstamped} messages of {track.topic} have no stamp: left out')
+            notes.append(f'{frames.unstamped} messages of {topic} have no stamp: left out')
         if frames.lost:
-            notes.append(f'{track.topic}: {frames.lost}')
-        cameras[name] = frames
+            notes.append(f'{topic}: {frames.lost}')
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
-    label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
-    task = task_of(recording) or topic_map.task
-    return RawEpisode(
-        recording.name, recording.path, cameras, joints, judged(label, annotation, task), task,
-        actions, annotation, tasks_of(recording),
-        recording.losses, recording.readable, recording.whole, origins_of(recording),
-        (*notes, *remarks), SOURCE in recording.metadata, units,
+    labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
+    whole = RawEpisode(
+        recording.name, recording.path, cameras, joints, None, task_of(recording) or task, actions,
+        None, tasks_of(recording), recording.losses, recording.readable, recording.whole,
+        origins_of(recording), (*notes, *remarks), SOURCE in recording.metadata, units,
     )  # fmt: skip
+    found = []
+    for span in parts:
+        own = cameras if span.id == '' else {
+            name: camera_frames(recording, track, source, topic_map, span)
+            for name, (track, source) in tracks.items()
+        }  # fmt: skip
+        starts = [int(frames.stamps[0]) for frames in own.values() if frames.stamps.size]
+        if not starts and len(parts) > 1:
+            continue
+        name = name_of(recording, span)
+        annotation = annotation_of(recording.path, name)
+        found.append(replace(
+            whole, name=name, cameras=own, joints=tuple(cut(group, span) for group in joints),
+            action=tuple(cut(group, span) for group in actions), annotation=annotation,
+            label=labels.label(span, min(starts, default=0), annotation, task),
+            span=(span.begin, span.end),
+        ))  # fmt: skip
+    return found
 
 
-def check_one_episode(recording: Recording) -> None:
+def camera_frames(
+    recording: Recording, track: Track, source: CameraSource, topic_map: TopicMap,
+    span: Span = WHOLE,
+) -> Frames:  # fmt: skip
     """
-    Check that a recording has one episode.
+    Return the frames of a camera of a map; messages without a stamp are left out.
 
-    :raises RecordingError: if topic ``episode`` announces several
+    :raises RecordingError: if no message has a stamp
     """
-    ids = [span.id for span in spans(recording)]
-    if len(ids) > 1:
-        raise RecordingError(
-            'episodes-several',
-            f'{recording.path} has {len(ids)} episodes on topic episode ({", ".join(ids[:3])}), '
-            'must have 1 with this map: record one episode for each bag',
-        )
+    stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
+    frames = replace(track, options=source.options).frames_of(stamps, span.begin, span.end)
+    if not frames.stamps.size and frames.unstamped:
+        raise RecordingError('stamps-missing', unstamped_text(track.topic))
+    return frames
 
 
 def joint_sources(topic_map: TopicMap) -> tuple[JointSource, ...]:
@@ -206,12 +235,13 @@ def _all_groups(
 ) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
     """Return the groups of all sources, the joints with known units, and notes."""
     groups: list[Joints] = []
-    taken: list[tuple[str, str, frozenset[str]]] = []
+    taken: list[tuple[str, JointSource]] = []
     units: set[str] = set()
     notes: list[str] = []
     for row in sources:
         source = _Source(recording, row, topic_map)
-        _check_taken(source.where, source.selection, taken)
+        taken.append((source.topic, row))
+        check_joint_sources(recording.path, taken)
         own = groups_of(source.read().readings, source.where, source.is_dataset)
         groups += own
         notes += source.notes
@@ -219,21 +249,6 @@ def _all_groups(
             units |= {name for group in own for name in group.names}
     check_once(recording.path, groups)
     return tuple(groups), frozenset(units), notes
-
-
-def _check_taken(
-    where: str, selection: tuple[str, str, frozenset[str]],
-    taken: list[tuple[str, str, frozenset[str]]],
-) -> None:  # fmt: skip
-    """Add a selection of joints; refuse one that has joints of another."""
-    topic, path, names = selection
-    for other, field_, theirs in taken:
-        if (topic, path) == (other, field_) and (not names or not theirs or names & theirs):
-            raise ConfigurationError(
-                'joint-source-twice',
-                f'{where} is read twice in the map: give each entry other "names" or "field"',
-            )
-    taken.append(selection)
 
 
 def check_once(path: Path, groups: list[Joints]) -> None:
@@ -275,9 +290,9 @@ class _Source:
         self.notes: list[str] = []
 
     @property
-    def selection(self) -> tuple[str, str, frozenset[str]]:
-        """Topic, field and names that are read."""
-        return self._track.topic, self._source.path, frozenset(self._source.names)
+    def topic(self) -> str:
+        """Topic as the recording names it."""
+        return self._track.topic
 
     @property
     def is_dataset(self) -> bool:
@@ -452,14 +467,8 @@ def camera_tracks(
                 f'{recording.path}: camera {name} has "encoding" in the map, which is for '
                 'messages with images: leave it out, or set "color_order"',
             )
-        other = next((n for n, (one, _) in found.items() if one.topic == track.topic), None)
-        if other is not None:
-            raise ConfigurationError(
-                'camera-source-twice',
-                f'{recording.path}: cameras {other} and {name} of the map are both {track.topic}: '
-                'name another topic',
-            )
         found[name] = track, source
+    check_camera_sources(recording.path, {n: track.topic for n, (track, _) in found.items()})
     return found
 
 

@@ -14,11 +14,13 @@ from typing import Final
 
 import numpy as np
 
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import SECOND
 from viva_ros.data.conversion.raw_episode import RawEpisode
+from viva_ros.data.recording import SOURCE, Recording
 from viva_ros.data.stamps import Stamps
 from viva_ros.data.stream_checks import StreamFigures, check_streams, repeats
-from viva_ros.robot.topic_map import ImportLimits
+from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
 PHASES: Final = 8  # candidate starts of the grid per period
 
@@ -74,6 +76,31 @@ def grid(episode: RawEpisode, rate: int) -> Stamps:
     cameras = [frames.stamps for frames in episode.cameras.values()]
     grids = [moments(begin + SECOND * i // (PHASES * rate), end, rate) for i in range(PHASES)]
     return min(grids, key=lambda one: sum(repeats(stamps, one) for stamps in cameras))
+
+
+def rate_of(recording: Recording, topic_map: TopicMap) -> int:
+    """
+    Return the rate of the map, else that of the rows of the recording, Hz.
+
+    :raises ConfigurationError: if neither has a whole number
+    """
+    if topic_map.rate is not None:
+        return topic_map.rate
+    fps = topic_map.source_rate or recording.metadata.get(SOURCE, {}).get('fps')
+    if fps is None or float(fps) != int(fps):
+        known = f' and its own is {float(fps):g} Hz, no whole number' if fps else ''
+        raise ConfigurationError(
+            'rate-missing', f'has no rate for the dataset{known}: set --rate, or "rate" in the map'
+        )
+    return int(fps)
+
+
+def frame_times(episode: RawEpisode, recording: Recording, topic_map: TopicMap) -> Stamps:
+    """Return the grid times of an import; without a rate, the stamps of the first camera, ns."""
+    try:
+        return grid(episode, rate_of(recording, topic_map))
+    except ConfigurationError:
+        return episode.streams.frame_times
 
 
 def moments(begin: int, end: int, rate: int) -> Stamps:

@@ -1,0 +1,228 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`viva doctor --robot`: a robot file against a running robot and against recordings."""
+
+import importlib
+import itertools
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from sensor_msgs.msg import JointState
+from support.foreign_robot import write_old_lerobot_dataset
+from support.message_packages import built
+from support.ros import wait
+from support.scripted_robot import (
+    ARM,
+    GRIPPERS,
+    HEAD,
+    LEFT,
+    RIGHT,
+    ROBOT,
+    WRIST,
+    EndlessRobot,
+    Fault,
+    Player,
+    beside,
+    change,
+    joint_message,
+    jpeg_message,
+    late,
+    slot_messages,
+    without,
+    write_stream,
+)
+from support.video_streams import stream
+
+from viva_ros.cli import doctor
+from viva_ros.doctor.findings import like_names
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header
+
+BEGIN = 1_700_000_000_000_000_000  # ns
+
+
+def robot_file(folder: Path, text: str = ROBOT) -> Path:
+    path = folder / 'robot.yaml'
+    path.write_text(text)
+    return path
+
+
+def bag(folder: Path, fault: Fault = lambda slot, sent: sent) -> Path:
+    sent = [one for slot in range(20) for one in fault(slot, slot_messages(slot))]
+    return write_stream(folder / 'bag', sent, BEGIN)
+
+
+def test_recording_that_fits_has_no_finding(tmp_path: Path, capsys: Any) -> None:
+    code = doctor.main(['--robot', str(robot_file(tmp_path)), str(bag(tmp_path))])
+    output = capsys.readouterr().out
+    assert code == 0, output
+    assert 'OK    camera head: /front/image (sensor_msgs/msg/Image), 64 x 64 pixels' in output
+    assert '20 messages, 10.0 Hz' in output
+    assert 'OK    joints /grippers: 100 messages, 50.0 Hz, 2 joints: left_gripper' in output
+    assert 'OK    episode bag: 20 frames in 1.9 s' in output
+    assert '0 errors, 0 warnings' in output
+
+
+def test_faults_of_a_recording_are_all_named(tmp_path: Path, capsys: Any) -> None:
+    text = ROBOT.replace('/front/image', '/front/Image').replace('r_elbow:', 'r_elbo:')
+    torn = change(WRIST, lambda slot, one: replace(one, make=partial(jpeg_message, 3, share=0.5)))
+    jumping = beside(LEFT, ARM, [1.5, 1.5])
+    path = bag(tmp_path, lambda slot, sent: torn(slot, jumping(slot, sent)))
+    file = robot_file(tmp_path, text)
+    assert doctor.main(['--robot', str(file), str(path)]) == 1
+    output = capsys.readouterr().out
+    assert 'ERROR camera head: ' in output and 'lacks topic /front/Image' in output
+    assert '-> there is /front/image: if it is meant, name it in the robot file' in output
+    assert 'ERROR camera wrist: /wrist/cam/compressed: ' in output
+    assert 'ERROR joints /right/joint_states: ' in output and 'lacks joint r_elbo' in output
+    assert 'OK    joints /grippers: ' in output
+
+    assert doctor.main(['--robot', str(robot_file(tmp_path)), str(path)]) == 1
+    assert 'jumped from' in capsys.readouterr().out
+
+
+def test_limits_and_clock_of_a_recording_are_checked(tmp_path: Path, capsys: Any) -> None:
+    def fault(slot: int, sent: list[Any]) -> list[Any]:
+        sent = without(GRIPPERS)(slot, sent) if 5 <= slot < 12 else sent
+        sent = change(HEAD, late(450_000_000))(slot, sent) if slot >= 15 else sent
+        return change(RIGHT, lambda _, one: replace(one, stamp=None))(slot, sent[:1]) + sent[1:]
+
+    path = bag(tmp_path, fault)
+    assert doctor.main(['--robot', str(robot_file(tmp_path)), str(path)]) == 1
+    output = capsys.readouterr().out
+    assert 'is silent for 0.720 s, at most 0.4 s is allowed (max_gap)' in output
+    assert 'stamps of head go back by 0.350 s' in output
+
+
+def test_engine_of_a_recording_must_have_its_inputs(tmp_path: Path, capsys: Any) -> None:
+    arguments = ['--robot', str(robot_file(tmp_path)), str(bag(tmp_path))]
+    shipped = Path(__file__).parents[2] / 'engines' / 'viperx'
+    assert doctor.main([*arguments, '--engine', str(shipped)]) == 1
+    output = capsys.readouterr().out
+    assert 'ERROR engine cameras: ' in output and 'this engine needs left_wrist' in output
+    assert 'ERROR engine joints: robot lacks' in output and 'left_forearm_roll' in output
+
+
+def test_recordings_without_a_robot_file_are_refused(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        doctor.main([str(tmp_path)])
+    assert 'add --robot FILE' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('wanted', 'name', 'is_like'), [
+    ('/cam_high/image_raw', '/robot/CamHigh/image_raw/compressed', True),
+    ('/joint_states', '/left/joint_states', True),
+    ('/camhigh/image', '/cam_high/image', True),
+    ('/left/joint_states', '/right/joint_states', False),
+    ('/cam_1/image', '/cam_2/image', False),
+    ('/cat', '/at', False),
+])  # fmt: skip
+def test_names_are_like_by_words(wanted: str, name: str, is_like: bool) -> None:
+    assert (like_names(wanted, [name, wanted]) == [name]) == is_like
+
+
+@pytest.mark.live
+def test_doctor_finds_all_faults_of_a_running_robot(
+    listener: Any, tmp_path: Path, capsys: Any
+) -> None:
+    other = rclpy.create_node('zero_publisher', context=listener.context)
+    player = Player({'driver': listener, 'other': other}, qos.JOINTS)
+    robot = EndlessRobot(player)
+    try:
+        wait(lambda: listener.count_publishers(HEAD), 'the robot')
+        arguments = ['--seconds', '2', '--robot']
+        code = doctor.main([*arguments, str(robot_file(tmp_path))])
+        good = capsys.readouterr().out
+        assert code == 0, good
+        assert 'OK    camera head: ' in good and 'rgb8, 64 x 64 pixels' in good
+        assert '2 joints: left_gripper, right_gripper' in good
+        assert 'listener: best effort, volatile' in good
+        assert 'moments have all inputs' in good
+
+        torn = change(
+            WRIST, lambda slot, one: replace(one, make=partial(jpeg_message, 3, share=0.5))
+        )
+        unstamped = change(HEAD, lambda slot, one: replace(one, stamp=None))
+        renamed = change(
+            RIGHT,
+            lambda slot, one: replace(one, make=partial(joint_message, ARM, [0.1, 0.1])),
+        )
+        zeros = beside(LEFT, ARM, [2.0, 2.0])
+        robot.fault = lambda slot, sent: torn(
+            slot, unstamped(slot, renamed(slot, zeros(slot, sent)))
+        )
+        text = ROBOT + '  # more\n'
+        text = text.replace(
+            'cameras:\n', 'cameras:\n  top: {topic: /Front/Image_}\n  arm: {topic: /grippers}\n'
+        )
+        wait(lambda: listener.count_publishers(LEFT) == 2, 'the second publisher')
+        assert doctor.main([*arguments, str(robot_file(tmp_path, text))]) == 1
+    finally:
+        robot.close()
+        other.destroy_node()
+    output = capsys.readouterr().out
+    for expected in (
+        'ERROR camera top: /Front/Image_ has no publisher\n'
+        '      -> there is /front/image: if it is meant',
+        'ERROR camera arm: /grippers is of type sensor_msgs/msg/JointState, must be ',
+        'ERROR camera head: stamp of /front/image is 0',
+        'ERROR camera wrist: /wrist/cam/compressed: ',
+        'ERROR joints /left/joint_states: 2 publishers of /left/joint_states: /listener, '
+        '/zero_publisher: joint left_waist, left_elbow comes from several',
+        ' jumped from ',
+        'ERROR joints /right/joint_states: /right/joint_states lacks joint right_waist, '
+        'right_elbow, it has waist, elbow',
+        '-> there is waist, elbow: if it is meant',
+    ):  # fmt: skip
+        assert expected in output, expected
+    print(output)
+
+
+def test_dataset_is_checked_by_its_features(tmp_path: Path, capsys: Any) -> None:
+    dataset = write_old_lerobot_dataset(tmp_path / 'set')
+    text = (
+        'cameras: {top: {feature: observation.images.cam_high}}\n'
+        'joints: [{feature: observation.state, names: [left_waist, left_grip]}]\n'
+    )
+    file = robot_file(tmp_path, text)
+    assert doctor.main(['--robot', str(file), str(dataset)]) == 0
+    output = capsys.readouterr().out
+    assert 'OK    episode_000001: camera top: ' in output and '96 x 48 pixels' in output
+    assert '25 messages, 10.0 Hz, 2 joints: left_waist, left_grip' in output
+
+    file = robot_file(tmp_path, text.replace('cam_high', 'camHigh').replace('grip]', 'hand]'))
+    assert doctor.main(['--robot', str(file), str(dataset / 'episode_000000')]) == 1
+    output = capsys.readouterr().out
+    assert '-> there is observation.images.cam_high: if it is meant' in output
+    assert 'lacks joint left_hand, it has left_waist, left_grip, right_waist' in output
+
+
+@pytest.mark.live
+def test_video_camera_is_decoded_after_its_key_frame(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    video = listener.create_publisher(kind, '/cam/ffmpeg', 10)
+    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
+    packets, numbers = stream('h264'), itertools.count()
+
+    def publish() -> None:
+        number = next(numbers)
+        stamp = header(time.time_ns())
+        joints.publish(JointState(header=stamp, name=['a'], position=[0.001 * number]))
+        data = packets[number % len(packets)]
+        video.publish(kind(header=stamp, encoding='libx264', pts=number, data=data))
+
+    listener.create_timer(0.05, publish)
+    text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
+    code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
+    output = capsys.readouterr().out
+    assert 'OK    camera cam: ' in output, output
+    assert '/cam/ffmpeg, video, 128 x 96 pixels' in output
+    assert code == 0 and 'moments have all inputs' in output, output
