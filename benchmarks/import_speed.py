@@ -6,7 +6,8 @@ Measure `viva import`: GB of JPEG bags a minute with 1 and 2 processes, and the 
 
 Each bag is one episode of several cameras at 30 Hz, 640 x 480, JPEG of quality 90, with two arms
 at 100 Hz. The pictures have texture of all scales that moves, and the noise of a sensor: a JPEG
-has about 80 kB. All frames are decoded and encoded. The bags are in the page cache.
+has about 176 kB. All frames are decoded and encoded. The bags are in the page cache. On a busy
+machine only the GB for each minute of processor time mean something.
 
     python -m benchmarks.import_speed --out benchmarks/results/import.json
 """

@@ -190,7 +190,8 @@ def _group(
     recorded = np.frombuffer(positions).reshape(-1, len(names))
     stamps = np.frombuffer(times, dtype=np.int64)
     order = ordered(stamps)
-    rows = recorded[order.rows].reshape(-1, len(names))
+    is_sorted = order.rows == list(range(len(recorded)))
+    rows = recorded if is_sorted else recorded[order.rows].reshape(-1, len(names))
     if order.repeated and not is_dataset:
         _check_repeated(names, stamps, recorded, where)
     return Joints(order.stamps, names, rows, order.backwards, order.repeated)

@@ -31,7 +31,7 @@ from viva_ros.data.recording import Recording, Track
 T = TypeVar('T')
 
 LARGE: Final = 2048  # bytes: longer messages stay on disk
-SMALL_LIMIT: Final = 48 << 20  # bytes of shorter messages of one file; further ones stay on disk
+SMALL_LIMIT: Final = 16 << 20  # bytes of shorter messages of one file; further ones stay on disk
 HEAD: Final = 12  # bytes: CDR header and the stamp of a message header
 OPENED: Final = 8 << 20  # bytes of decoded chunks in memory; the last one is kept in any case
 Place = tuple[int, int]  # offset of a chunk or message in the file, number of the message in it
