@@ -159,6 +159,16 @@ def description(path: Path) -> str:
     return f'is {found.name}: {found.remedy.format(**quoted)}'
 
 
+def content_fault(path: Path) -> str:
+    """
+    Return a description of a file of a dataset that holds something else; '' if that is not known.
+
+    :raises OSError: if it cannot be read
+    """
+    found = signature_of(path)
+    return '' if found is not None and found.remedy == DATASET else description(path)
+
+
 def is_blank(path: Path) -> bool:
     """Return whether the beginning and the end of a file are zero bytes, as after a power cut."""
     with path.open('rb') as file:

@@ -24,6 +24,7 @@ from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
+from viva_ros.data.file_signature import content_fault
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
@@ -168,7 +169,14 @@ class _Reader:
         images = [
             key for key, one in self._dataset.features.items() if one.get('dtype') == 'image'
         ]
-        table = own_rows(path, None if self._dataset.old else self._number, images)
+        try:
+            table = own_rows(path, None if self._dataset.old else self._number, images)
+        except pa.ArrowException as error:
+            raise RecordingError(
+                'dataset-file-unreadable',
+                f'{path} cannot be read ({content_fault(path) or error}): copy it from the '
+                'original, or leave its episodes out',
+            ) from error
         check_episode_column(self._dataset, self._row, table)
         return checked_rows(self._dataset, self._row, table)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Image
-from viva_ros.data.file_signature import description
+from viva_ros.data.file_signature import content_fault
 
 CODEC: Final = 'libx264'
 KEY_EVERY: Final = 4  # frames
@@ -181,7 +181,7 @@ def _index(path: Path, size: int, modified: int) -> VideoIndex:
 
 def _unreadable(path: Path, error: Exception) -> RecordingError:
     reason = 'it does not exist' if isinstance(error, FileNotFoundError) else (
-        description(path) or error
+        content_fault(path) or error
     )  # fmt: skip
     return RecordingError(
         'video-unreadable',
