@@ -255,8 +255,8 @@ def test_alpha_sets_thresholds_of_engine_without_calibration(
 
 
 @pytest.mark.parametrize('option', [
-    {'alpha': 0.1}, {'checks': 1}, {'proprio': Path('p')}, {'engine': ('e',)},
-    {'calibration_recordings': Path('c')}, {'rate': 10.0},
+    {'alpha': 0.1}, {'checks': 1}, {'surrogates': 1}, {'proprio': Path('p')},
+    {'engine': ('e',)}, {'calibration_recordings': Path('c')}, {'rate': 10.0},
 ], ids=lambda option: next(iter(option)))  # fmt: skip
 def test_scores_exclude_options_of_engines(option: dict) -> None:
     flag = '--' + next(iter(option)).replace('_', '-')
@@ -303,7 +303,7 @@ def test_markdown_escapes_names_with_markup() -> None:
         Result('a', mode, 'failure', False, 4.0, times, times, (), 0.0, 1.0, times)
         for mode in ('<img src=x>', 'a|b', '[x](http://y)')
     ]
-    table = markdown({'all tasks': of_all({'`x`': rows}, ())}, {})
+    table = markdown({'all tasks': of_all({'`x`': rows}, ())}, {}, {})
     assert '| &lt;img src=x> | 1 |' in table
     assert '| a\\|b | 1 |' in table
     assert '| [x]\\(http://y) | 1 |' in table

@@ -88,10 +88,10 @@ def test_errors_are_counted_by_mode_and_episode() -> None:
         'nudge': {'errors': 1, 'answered': 1.0}, 'slip': {'errors': 2, 'answered': 0.5},
     }  # fmt: skip
     assert found['err_dr']['value'] == pytest.approx(2 / 3)  # the same errors
-    written = json.loads(content(measured, {}, {}, {'ViVa': results}, {}))
+    written = json.loads(content(measured, {}, {}, {}, {'ViVa': results}, {}))
     responses = [one['error_responses'] for one in written['episodes']['ViVa']]
     assert [[x > 0 for x in one] for one in responses] == [[True], [False], [True], [], []]
-    assert '| slip | 0.500 of 2 |' in markdown({'all': measured}, {})
+    assert '| slip | 0.500 of 2 |' in markdown({'all': measured}, {}, {})
 
 
 def test_errors_are_those_that_each_contender_has_values_at() -> None:
@@ -101,9 +101,9 @@ def test_errors_are_those_that_each_contender_has_values_at() -> None:
         for values in (fall(3.0), unknown)
     )
     measured = of_all({'ViVa': ours, 'blind': theirs}, ())
-    assert '| slip | 1.000 of 1 | - |' in markdown({'all': measured}, {})
+    assert '| slip | 1.000 of 1 | - |' in markdown({'all': measured}, {}, {})
     console = Console(width=200, record=True, file=io.StringIO())
-    show(measured, {}, console)
+    show(measured, {}, {}, console)
     assert re.search(r'slip +│ 1\.000 of 1 │ +- │', console.export_text())
 
 

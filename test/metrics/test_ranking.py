@@ -15,6 +15,7 @@ from viva_ros.metrics.ranking import (
     bootstrap_interval,
     event_response,
     kendall_tau_a,
+    pair_order,
     pearson,
     spearman,
 )
@@ -47,6 +48,21 @@ def test_kendall_tau_a_without_ties_equals_scipy(pair) -> None:
     x, _ = pair
     order = np.arange(len(x))
     assert kendall_tau_a(x, order) == pytest.approx(stats.kendalltau(x, order).statistic)
+
+
+def test_pair_order_of_clock_falls_with_other_durations() -> None:
+    # A clock in episodes of 2 s and 4 s, with the shares 1/2, 1 and 1/4, 1/2, 3/4, 1. Two of the
+    # eight pairs have equal shares. The clock orders (1, 3), (1, 4), (2, 1) rightly and (2, 3)
+    # wrongly; (1, 1) and (2, 2) are equal: (3 + 2 / 2) / 6.
+    short, long = np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    assert pair_order(short, short / 2, long, long / 4) == pytest.approx(4 / 6)
+    assert pair_order(short / 2, short / 2, long / 4, long / 4) == 1.0
+
+
+def test_pair_order_leaves_unknown_values_out() -> None:
+    values, shares = np.array([np.nan, 0.9]), np.array([0.1, 0.8])
+    assert pair_order(values, shares, np.array([0.2, np.nan]), np.array([0.1, 0.9])) == 1.0
+    assert math.isnan(pair_order(values[:1], shares[:1], np.array([0.2]), np.array([0.1])))
 
 
 @given(PAIRS)

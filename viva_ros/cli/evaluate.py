@@ -5,7 +5,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from viva_ros.evaluation.from_scores import (
     results_of,
 )
 from viva_ros.evaluation.perturbations import measure_checks
-from viva_ros.evaluation.plots import draw
+from viva_ros.evaluation.plots import draw, draw_surrogates
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.run import (
     PROPRIO,
@@ -45,6 +45,7 @@ from viva_ros.evaluation.run import (
     tasks_of,
 )
 from viva_ros.evaluation.summary import by_task, of_all
+from viva_ros.evaluation.surrogates import SurrogateResult, figures, measure_surrogates
 from viva_ros.scoring.scorer import RATE
 from viva_ros.sim.tasks import registry
 
@@ -66,17 +67,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.report:
         from viva_ros.evaluation import html_report  # noqa: F401 (fail early without libraries)
     evaluation = of_scores(config) if config.scores else of_engines(config)
-    results, checks = evaluation.results, evaluation.checks
+    results, checks, changed = evaluation.results, evaluation.checks, evaluation.surrogates
+    surrogates = figures(changed) if changed else {}
     measured, parts = of_all(results, camera_only()), by_task(results, camera_only())
-    content = tables.content(measured, parts, checks, results, evaluation.engine)
+    content = tables.content(measured, parts, checks, surrogates, results, evaluation.engine)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
-    text = tables.markdown({ALL: measured, **parts}, checks)
+    text = tables.markdown({ALL: measured, **parts}, checks, surrogates)
     write_atomically(config.out.with_suffix('.md'), f'{made_by("evaluate", "`")}\n\n{text}')
     draw(results, camera_only(), config.out.with_suffix('.png'))
+    if changed:
+        draw_surrogates(changed, config.out.with_name(f'{config.out.stem}_surrogates.png'))
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, evaluation)
-    tables.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
+    tables.show(
+        measured, checks, surrogates, Console(width=None if sys.stdout.isatty() else WIDTH)
+    )
     return 0
 
 
@@ -89,6 +95,7 @@ class Evaluation:
     :param engine: description of the first engine
     :param checks: figures under perturbed inputs, by check; empty without checks
     :param calibrations: of the first engine, by task
+    :param surrogates: results of all contenders on surrogate failures; empty without them
     """
 
     results: dict[str, list[Result]]
@@ -96,6 +103,7 @@ class Evaluation:
     engine: dict[str, Any]
     checks: Mapping[str, Any]
     calibrations: Mapping[str, Calibration]
+    surrogates: Mapping[str, Sequence[SurrogateResult]] = field(default_factory=dict)
 
 
 def of_engines(config: EvaluationConfig) -> Evaluation:
@@ -128,8 +136,10 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
             announce(one.calibrations, note, one.name)
     results, first = run(contenders, tasks, rate), contenders[0]
     checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
+    count = config.surrogates
+    changed = measure_surrogates(contenders, tasks, count, rate) if count else {}
     info = next(iter(first.engines.values()))().info
-    return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations)
+    return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations, changed)
 
 
 def ignore(text: str) -> None:
@@ -173,9 +183,12 @@ def parse(argv: Sequence[str] | None) -> EvaluationConfig:
     """
     parser = argparse.ArgumentParser('viva evaluate', description=DESCRIPTION)
     folders = {'action': 'append', 'nargs': None, 'metavar': '[NAME=]FOLDER'}
+    count = {'metavar': 'N'}
     add_options(
         parser, EvaluationConfig, flags={'recordings': 'recordings'},
-        keywords={'engine': folders, 'scores': folders, 'checks': {'metavar': 'N'}},
+        keywords={
+            'engine': folders, 'scores': folders, 'checks': count, 'surrogates': count,
+        },
     )  # fmt: skip
     return EvaluationConfig(**read_options(parser.parse_args(argv), EvaluationConfig))
 

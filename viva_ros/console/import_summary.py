@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 MANY: Final = 60  # episodes; a longer list has only the refused ones
 NAMED: Final = 8  # episodes of one reason that are named
+NARROW: Final = 20  # characters of a name that stay on one line
 QUOTED: Final = re.compile(r'"[^"]*"|\([^()]*\)')
 
 Row = Mapping[str, Any]  # ``resample.Figures`` as a dict
@@ -90,7 +91,9 @@ def remedy_of(text: str) -> str:
 
 def episodes(rows: Sequence[Row]) -> Table:
     """Return a table with one line per episode."""
-    name = Column('episode', overflow='fold')  # names often differ only at their end
+    longest = max((len(row['name']) for row in rows), default=0)
+    # Names often differ only at their end.
+    name = Column('episode', overflow='fold', min_width=min(longest, NARROW))
     lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
     for row in rows:
         lines.add_row(

@@ -65,14 +65,16 @@ def covered(camera: str, inputs: list[ReplayInput]) -> Shown:
 def shuffled(inputs: list[ReplayInput]) -> Shown:
     """Shuffle the inputs; the times stay in order."""
     order = np.random.default_rng(SEED).permutation(len(inputs))
-    return [(int(row), _at(inputs[row], inputs[place].stamp)) for place, row in enumerate(order)]
+    return [
+        (int(row), at_time(inputs[row], inputs[place].stamp)) for place, row in enumerate(order)
+    ]
 
 
 def doubled(inputs: list[ReplayInput]) -> Shown:
     """Return every second input, at twice the speed."""
     first = inputs[0].stamp if inputs else 0
     return [
-        (row, _at(one, first + (one.stamp - first) // 2))
+        (row, at_time(one, first + (one.stamp - first) // 2))
         for row, one in enumerate(inputs) if row % 2 == 0
     ]  # fmt: skip
 
@@ -85,7 +87,7 @@ def halved(inputs: list[ReplayInput]) -> Shown:
     begins = stamps[0] + 2 * (stamps - stamps[0])
     steps = np.append(np.diff(stamps), stamps[-1] - stamps[-2])
     return [
-        (row, _at(one, at))
+        (row, at_time(one, at))
         for row, (one, begin, step) in enumerate(
             zip(inputs, begins.tolist(), steps.tolist(), strict=True)
         )
@@ -100,8 +102,10 @@ def paused(inputs: list[ReplayInput]) -> Shown:
         return plain(inputs)
     step = inputs[middle].stamp - inputs[middle - 1].stamp
     count = round(PAUSE * 1e9 / max(step, 1))
-    held = [(middle, _at(inputs[middle], inputs[middle].stamp + n * step)) for n in range(count)]
-    later = [(row, _at(one, one.stamp + count * step))
+    held = [
+        (middle, at_time(inputs[middle], inputs[middle].stamp + n * step)) for n in range(count)
+    ]
+    later = [(row, at_time(one, one.stamp + count * step))
              for row, one in enumerate(inputs) if row >= middle]  # fmt: skip
     return plain(inputs)[:middle] + held + later
 
@@ -220,7 +224,7 @@ def _cover(observation: Observation | Unknown, camera: str) -> Observation | Unk
     return replace(observation, images={**observation.images, camera: grey})
 
 
-def _at(one: ReplayInput, stamp: int) -> ReplayInput:
+def at_time(one: ReplayInput, stamp: int) -> ReplayInput:
     """Return an input at another time; the stamps of its images and joints move with it."""
     if isinstance(one.observation, Unknown):
         return replace(one, stamp=stamp)

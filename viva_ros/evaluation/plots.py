@@ -14,6 +14,7 @@ from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 from viva_ros.evaluation.summary import IN_TIME, share_in_time
+from viva_ros.evaluation.surrogates import SurrogateResult
 from viva_ros.metrics.detection import detection
 
 BARS: Final = (BLUE, ORANGE, GREY, GREEN, RED, SKY)
@@ -96,6 +97,41 @@ def _draw_bars(
     axes.set(xlim=(0, 1.02), title='By failure')
     axes.set_xlabel(f'share detected: until {IN_TIME:g} s after the evidence, pale: at all')
     axes.legend(frameon=False, loc='upper center', bbox_to_anchor=(0.4, -0.12), ncols=3)
+
+
+def draw_surrogates(results: Mapping[str, Sequence[SurrogateResult]], out: Path) -> None:
+    """
+    Write the plot of surrogate failures: values around the onset, and the share with an alarm.
+
+    :param out: PNG file
+    """
+    mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
+    kinds = list(dict.fromkeys(row.result.mode for rows in results.values() for row in rows))
+    figure = Figure(figsize=(2.4 * len(kinds), 4.4), layout='constrained')
+    panels = figure.subplots(2, len(kinds), sharex=True, sharey='row', squeeze=False)
+    for column, kind in enumerate(kinds):
+        values, alarms = panels[:, column]
+        for number, (name, rows) in enumerate(results.items()):
+            mine = [one.result for one in rows if one.result.mode == kind]
+            colour = BARS[number % len(BARS)]
+            curves = np.array([_at(row, (row.manifest or 0.0) + AROUND) for row in mine])
+            if number == 0:
+                values.plot(AROUND, curves.T, color=colour, alpha=0.2, lw=0.7)
+            enough = np.isfinite(curves).sum(axis=0) >= max(1, len(curves) // 3)
+            middle = np.full(AROUND.size, np.nan)
+            middle[enough] = np.nanmedian(curves[:, enough], axis=0)
+            values.plot(AROUND, middle, color=colour, lw=2.0)
+            delays = [np.inf if row.trial.delay is None else row.trial.delay for row in mine]
+            shares = [np.mean(np.array(delays) <= time) for time in AROUND]
+            alarms.plot(AROUND, shares, color=colour, lw=2.0, label=name)
+        for axes in (values, alarms):
+            axes.axvline(0.0, color='black', lw=1, ls='--')
+        values.set(title=kind, ylim=(-1.05, 1.05))
+        alarms.set(xlabel='s since the onset', ylim=(-0.03, 1.05))
+    panels[0, 0].set_ylabel('value, median; first engine: each')
+    panels[1, 0].set_ylabel('share with an alarm')
+    panels[1, 0].legend(frameon=False, loc='upper left')
+    figure.savefig(out, dpi=90)
 
 
 def _at(row: Result, times: Array) -> Array:

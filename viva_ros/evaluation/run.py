@@ -144,18 +144,25 @@ class EvaluationConfig:
         'and outcome; 0: no tests.',
         at_least=0,
     )
+    surrogates: int = setting(
+        0,
+        'Also test the alarms on surrogate failures, made of this number of undisturbed successes '
+        'of each task; 0: none.',
+        at_least=0,
+    )
 
     def __post_init__(self) -> None:
         validate(self)
         others = (
-            self.engine, self.proprio, self.checks, self.calibration_recordings,
+            self.engine, self.proprio, self.checks, self.surrogates, self.calibration_recordings,
             self.calibration_part, self.alpha, self.rate,
         )  # fmt: skip
         if self.scores and any(others):
             raise ConfigurationError(
                 'evaluation-options',
                 '--scores reads values and alarms from tables: leave out --engine, --proprio, '
-                '--checks, --calibration-recordings, --calibration-part, --alpha and --rate',
+                '--checks, --surrogates, --calibration-recordings, --calibration-part, --alpha '
+                'and --rate',
             )
         if not self.scores and self.calibration_recordings is None:
             raise ConfigurationError(
@@ -442,10 +449,10 @@ def run(
     for case in cases(tasks, infos, rate):
         for one in contenders:
             results[one.name].append(evaluate_case(case, one))
-    return _join_time_baselines(results)
+    return join_time_baselines(results)
 
 
-def _join_time_baselines(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
+def join_time_baselines(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
     """Join the time baselines: values of the time counter, alarms of the time-out."""
     alarms = results.pop(OVERDUE)
     rising = results[TIME]

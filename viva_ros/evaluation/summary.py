@@ -60,6 +60,7 @@ from viva_ros.metrics.ranking import (
     drift,
     hesitation,
     kendall_tau_a,
+    pair_order,
     pearson,
     responses,
 )
@@ -209,6 +210,8 @@ def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
     return {
         'pearson': mean([_with_time(one, pearson) for one in good]),
         'kendall': mean([_with_time(one, kendall_tau_a) for one in good]),
+        'pair_order': order_between(good),
+        'share_error': mean([known_mean(np.abs(one.values - share_done(one))) for one in good]),
         **retry_order(results),
         'retry_gap': mean(retry_gaps(results)),
         'hesitation_rmse': root_mean_square([_drift(one) for one in results]),
@@ -219,6 +222,32 @@ def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
         'mdr_false': positive([pause_response(one) for one in results]),
         'ers_milestone': quantile([known_mean(found) for found in reached], 0.5),
     }
+
+
+def order_between(good: Sequence[Result]) -> Measure:
+    """
+    Return the share of pairs of moments of two episodes that V orders as their shares done.
+
+    Each draw of episodes has the mean over its pairs of different episodes of a task.
+    """
+    table = np.full((len(good), len(good)), np.nan)
+    for i, one in enumerate(good):
+        for j, other in enumerate(good[:i]):
+            if one.task == other.task:
+                table[i, j] = table[j, i] = pair_order(
+                    one.values, share_done(one), other.values, share_done(other)
+                )
+
+    def of_drawn(rows: Array) -> float:
+        drawn = rows[:, 0].astype(np.int64)
+        return known_mean(table[np.ix_(drawn, drawn)])
+
+    return Measure(np.arange(len(good), dtype=np.float64).reshape(-1, 1), each(of_drawn))
+
+
+def share_done(one: Result) -> Array:
+    """Return the share of the episode that is over at each value, (N,), in [0, 1]."""
+    return one.times / one.duration
 
 
 def retry_order(results: Sequence[Result]) -> dict[str, Measure]:

@@ -25,6 +25,8 @@ FIGURES: Final = (
     ('true_order', 'Spearman of V with true progress, successes', True),
     ('pearson', 'Pearson with time, successes', True),
     ('kendall', "Kendall's tau a with time, successes", True),
+    ('pair_order', 'pairs of moments of two successes in the order of their shares', True),
+    ('share_error', 'mean |V - share of the episode that is over|, successes', False),
     ('retry_voc', 'Retry-VOC: order over a failed try and what follows', True),
     ('retry_voc_ceiling', '... its ceiling: an oracle falls where the progress stays', None),
     ('retry_voc_share', '... share of the ceiling', True),
@@ -67,16 +69,32 @@ CHECKS: Final = (
 
 CHECKS_TITLE: Final = 'Values under perturbed inputs'
 
+#: Columns of the table of surrogate failures: heading and key.
+SURROGATES: Final = (
+    (f'alarm until {IN_TIME:g} s', 'in_time'), ('alarm at any time', 'detected'),
+    ('delay, median, s', 'delay_median'), ('level UNKNOWN', 'unknown'),
+    ('its delay, s', 'unknown_delay'), ('AUROC by final V', 'auroc'),
+)  # fmt: skip
+SURROGATES_TITLE: Final = 'Surrogate failures: successes that are changed from their middle on'
 
-def markdown(scopes: Mapping[str, Mapping[str, Figures]], checks: Mapping[str, Figures]) -> str:
+
+def markdown(
+    scopes: Mapping[str, Mapping[str, Figures]], checks: Mapping[str, Figures],
+    surrogates: Mapping[str, Figures],
+) -> str:  # fmt: skip
     """
-    Return the tables of figures, of failures by their mode, and of checks.
+    Return the tables of figures, of failures by their mode, of checks and surrogate failures.
 
     :param scopes: figures by contender, for all tasks together and for each task
     """
     parts = [_section(scope, measured) for scope, measured in scopes.items()]
     if checks:
         parts.append(_checks(checks))
+    if surrogates:
+        head = ['episode', 'engine', *(title for title, _ in SURROGATES), 'expected']
+        lines = [[*row, surrogates[row[0]]['expected']] for row in _surrogate_rows(surrogates)]
+        note = _untouched_note(surrogates)
+        parts.append('\n'.join([f'## {SURROGATES_TITLE}', '', note, '', *_table(head, lines), '']))
     return '\n'.join(parts)
 
 
@@ -123,6 +141,25 @@ def _checks(checks: Mapping[str, Figures]) -> str:
     ]
     title = f'## {CHECKS_TITLE}'
     return '\n'.join([title, '', *_table(head, rows), ''])
+
+
+def _surrogate_rows(surrogates: Mapping[str, Figures]) -> list[list[str]]:
+    """Return surrogate, contender, and the figures of each."""
+    return [
+        [name, contender, *(interval_text(figures[key]) for _, key in SURROGATES)]
+        for name, row in surrogates.items()
+        for contender, figures in row['contenders'].items()
+    ]
+
+
+def _untouched_note(surrogates: Mapping[str, Figures]) -> str:
+    """Return a sentence with the false alarms in the unchanged episodes."""
+    found = next(iter(surrogates.values()))['contenders']
+    shares = ', '.join(
+        f'{name} {interval_text(one["false_alarms"])}' for name, one in found.items()
+    )
+    count = next(iter(found.values()))['episodes']
+    return f'{count} episodes. Share of the unchanged ones with an alarm at any moment: {shares}.'
 
 
 def _figure(figures: Figures, key: str) -> str:
@@ -172,7 +209,8 @@ def number_text(value: float) -> str:
 
 def content(
     measured: Mapping[str, Figures], tasks: Mapping[str, Mapping[str, Figures]],
-    checks: Mapping[str, Figures], results: Mapping[str, Sequence[Result]], engine: Figures,
+    checks: Mapping[str, Figures], surrogates: Mapping[str, Figures],
+    results: Mapping[str, Sequence[Result]], engine: Figures,
 ) -> str:  # fmt: skip
     """
     Return the text of the result file; NaN becomes null.
@@ -190,6 +228,7 @@ def content(
         'figures': measured,
         'tasks': tasks,
         'checks': checks,
+        'surrogates': surrogates,
         'episodes': {name: [_episode(one) for one in rows] for name, rows in results.items()},
     }
     return json.dumps(plain(everything), indent=1, allow_nan=False) + '\n'
@@ -222,7 +261,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show(measured: Mapping[str, Figures], checks: Mapping[str, Figures], console: Console) -> None:
+def show(
+    measured: Mapping[str, Figures], checks: Mapping[str, Figures],
+    surrogates: Mapping[str, Figures], console: Console,
+) -> None:  # fmt: skip
     """Print the tables."""
     console.print(overview(measured))
     console.print(by_mode(measured))
@@ -231,6 +273,20 @@ def show(measured: Mapping[str, Figures], checks: Mapping[str, Figures], console
         console.print(error_table(measured, answered))
     if checks:
         console.print(perturbations(checks))
+    if surrogates:
+        console.print(surrogate_table(surrogates))
+
+
+def surrogate_table(surrogates: Mapping[str, Figures]) -> Table:
+    """Return a table with a row for each surrogate failure and contender."""
+    table = Table(title=SURROGATES_TITLE, caption=_untouched_note(surrogates))
+    table.add_column('episode', no_wrap=True)
+    table.add_column('engine')
+    for title, _ in SURROGATES:
+        table.add_column(title, justify='right')
+    for row in _surrogate_rows(surrogates):
+        table.add_row(*row)
+    return table
 
 
 def perturbations(checks: Mapping[str, Figures]) -> Table:

@@ -45,6 +45,24 @@ def kendall_tau_a(x: ArrayLike, y: ArrayLike) -> float:
     return float(signs.sum() / (len(a) * (len(a) - 1)))
 
 
+def pair_order(values: Array, progress: Array, others: Array, other_progress: Array) -> float:
+    """
+    Return the share of pairs of a moment of each of two episodes that the value orders rightly.
+
+    A pair with equal values counts as half, one with equal progress not at all. Within one episode
+    a clock orders all pairs; between episodes of different length it does not.
+
+    :param values: of one episode, (N,), and of the other, (M,); NaN where unknown
+    :param progress: of the same moments, (N,), and (M,)
+    :returns: in [0, 1]; NaN without a known pair
+    """
+    known, theirs = np.isfinite(values + progress), np.isfinite(others + other_progress)
+    ahead = np.sign(np.subtract.outer(progress[known], other_progress[theirs]))
+    signs = ahead * np.sign(np.subtract.outer(values[known], others[theirs]))
+    pairs = np.count_nonzero(ahead)
+    return float((1.0 + signs.sum() / pairs) / 2.0) if pairs else float('nan')
+
+
 def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     """
     Return the probability that a positive scores above a negative, ties half (Mann-Whitney U).
