@@ -57,7 +57,7 @@ def evaluated(folder: Path, engine: Path, calibration: Path, successes: Path) ->
     out = folder / 'report.html'
     command = [str(test), '--engine', str(engine), '--calibration-recordings', str(calibration)]
     assert main([*command, '--out', str(folder / 'x.json'), '--report', str(out),
-                 '--checks', '1']) == 0  # fmt: skip
+                 '--checks', '1', '--surrogates', '2']) == 0  # fmt: skip
     return out
 
 
@@ -150,6 +150,8 @@ def test_page_shows_an_evaluation_without_a_network(report: Path, browser: Any) 
     # Markup in a name is shown as text.
     assert EVIL in page.locator('#episodes').inner_text()
     assert page.locator('#checks tbody tr').count() >= 7
+    cells = page.locator('#surrogates tbody tr').filter(has_text='reversed').first.locator('td')
+    assert cells.all_inner_texts()[:2] == ['reversed', 'ViVa']
     assert not watch.violations
 
 

@@ -101,6 +101,7 @@ def test_evaluate_reports_surrogates_of_each_contender(
     assert ours['unchanged']['false_alarms']['value'] == 0.0
     # The value of this engine is a joint: it falls when the robot goes back ...
     assert ours['reversed']['in_time']['value'] == 1.0
+    assert sum(ours['reversed']['rules'].values()) == 2
     assert ours['reversed']['auroc']['value'] == 1.0
     # ... and does not depend on the images.
     assert ours['images swapped']['detected']['value'] == 0.0

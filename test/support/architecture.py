@@ -150,7 +150,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.remote.server': 'a process boundary',
     'viva_ros.evaluation.from_scores': 'evaluation of tables, without an engine',
     'viva_ros.evaluation.html_report': 'the page; loads an optional library',
-    'viva_ros.evaluation.perturbations': 'values under perturbed inputs',
     'viva_ros.evaluation.plots': 'matplotlib alone',
     'viva_ros.export.bundle': 'the work of `viva export`',
     'viva_ros.export.mixed_precision': 'one search; needs openvino',

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if changed:
         draw_surrogates(changed, config.out.with_name(f'{config.out.stem}_surrogates.png'))
     if config.report:
-        write_report(config.report, {ALL: measured, **parts}, evaluation)
+        write_report(config.report, {ALL: measured, **parts}, surrogates, evaluation)
     tables.show(
         measured, checks, surrogates, Console(width=None if sys.stdout.isatty() else WIDTH)
     )
@@ -193,7 +193,9 @@ def parse(argv: Sequence[str] | None) -> EvaluationConfig:
     return EvaluationConfig(**read_options(parser.parse_args(argv), EvaluationConfig))
 
 
-def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -> None:
+def write_report(
+    out: Path, scopes: Mapping[str, Any], surrogates: Mapping[str, Any], evaluation: Evaluation
+) -> None:
     """Write the report page of the first engine."""
     from viva_ros.evaluation.html_report import page  # needs the extra 'report'
 
@@ -206,7 +208,9 @@ def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -
         'function.'
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = page(title, about, scopes, evaluation.checks, rows, paths, evaluation.calibrations)
+    content = page(
+        title, about, scopes, evaluation.checks, surrogates, rows, paths, evaluation.calibrations
+    )
     write_atomically(out, content)
 
 

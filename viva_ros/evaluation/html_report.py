@@ -30,7 +30,7 @@ from viva_ros.data.episode import Episode
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
-from viva_ros.evaluation.tables import CHECKS, FIGURES, plain
+from viva_ros.evaluation.tables import CHECKS, FIGURES, SURROGATES, plain, surrogate_cells
 from viva_ros.scoring.scorer import make_detector
 from viva_ros.visualization.timeline import alarm_level
 
@@ -93,14 +93,16 @@ class PageTemplate(string.Template):
 
 def page(
     title: str, about: str, figures: Mapping[str, Mapping[str, Any]],
-    checks: Mapping[str, Mapping[str, Any]], results: Sequence[Result],
-    paths: Mapping[tuple[str, str], Path], calibrations: Mapping[str, Calibration],
+    checks: Mapping[str, Mapping[str, Any]], surrogates: Mapping[str, Mapping[str, Any]],
+    results: Sequence[Result], paths: Mapping[tuple[str, str], Path],
+    calibrations: Mapping[str, Calibration],
 ) -> str:  # fmt: skip
     """
     Return the page.
 
     :param figures: figures by scope ('all tasks', or a task), then by contender, the evaluated
         engine first
+    :param surrogates: figures of surrogate failures, by surrogate, then by contender
     :param results: results of the evaluated engine
     :param paths: recordings by task and episode name, for the images
     :param calibrations: calibrations of the evaluated engine, by task
@@ -120,6 +122,11 @@ def page(
         'checks': [
             [name, *(row[key] for _, key in CHECKS), row['good']]
             for name, row in checks.items()
+        ],
+        'surrogate_heads': ['episode', 'engine', *(head for head, _ in SURROGATES)],
+        'surrogates': [
+            [name, contender, *surrogate_cells(one)]
+            for name, row in surrogates.items() for contender, one in row['contenders'].items()
         ],
     }  # fmt: skip
     return fill(content)

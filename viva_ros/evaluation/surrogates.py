@@ -8,6 +8,7 @@ no failures: nothing slips, and what a real failure looks like is not shown.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,14 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.perturbations import at_time
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, group_of, of_mode, result
-from viva_ros.evaluation.run import Case, Contender, cases, join_time_baselines
+from viva_ros.evaluation.run import (
+    OVERDUE,
+    TIME,
+    Case,
+    Contender,
+    cases,
+    join_time_baselines,
+)
 from viva_ros.evaluation.summary import in_time
 from viva_ros.metrics.intervals import area, interval, mean, quantile
 from viva_ros.scoring.replay import ReplayInput
@@ -129,10 +137,12 @@ class SurrogateResult:
 
     :param result: with the onset as cause and evidence of a failure, and the surrogate as mode
     :param unknown: s from the onset to the level UNKNOWN; None without it
+    :param rule: of the first alarm from the onset on; '' without one
     """
 
     result: Result
     unknown: float | None
+    rule: str
 
 
 def measure_surrogates(
@@ -163,8 +173,12 @@ def measure_surrogates(
     joined = join_time_baselines(
         {name: [one.result for one in rows] for name, rows in found.items()}
     )
+    ruled = {**found, TIME: found[OVERDUE]}  # whose alarms the time counter has
     return {
-        name: [replace(one, result=row) for one, row in zip(found[name], rows, strict=True)]
+        name: [
+            replace(one, result=row, rule=alarmed.rule)
+            for one, row, alarmed in zip(found[name], rows, ruled[name], strict=True)
+        ]
         for name, rows in joined.items()
     }
 
@@ -197,17 +211,18 @@ def _judged(surrogate: Surrogate, case: Case, other: Case, one: Contender) -> Su
     inputs = surrogate.change(case.inputs, onset, other.inputs)
     samples = list(estimates(inputs, one.engines[case.task]()))
     events = judge(samples, one.calibrations.get(case.task))
-    whole = result(case.episode, case.label, samples, rule_alarms(events), [])
+    alarms = rule_alarms(events)
+    whole = result(case.episode, case.label, samples, alarms, [])
     begin = case.inputs[0].stamp - round(float(whole.times[0]) * 1e9)
     at = case.inputs[onset].stamp
-    lost = (e.stamp for e in events if e.level == Level.UNKNOWN and e.stamp >= at)
+    lost = next((e for e in events if e.level == Level.UNKNOWN and e.stamp >= at), None)
+    rule = next((e.kind for e in alarms if e.stamp >= at), '')
     changed = replace(
         whole, mode=surrogate.name, group=FAILURE, success=surrogate.name == UNTOUCHED,
         duration=(inputs[-1].stamp - begin) * 1e-9,
         inject=(at - begin) * 1e-9, manifest=(at - begin) * 1e-9,
     )  # fmt: skip
-    first = next(lost, None)
-    return SurrogateResult(changed, None if first is None else (first - at) * 1e-9)
+    return SurrogateResult(changed, None if lost is None else (lost.stamp - at) * 1e-9, rule)
 
 
 def figures(results: Mapping[str, Sequence[SurrogateResult]]) -> dict[str, Any]:
@@ -230,6 +245,7 @@ def _figures(surrogate: str, rows: Sequence[SurrogateResult]) -> dict[str, Any]:
     return {
         'episodes': len(mine),
         'in_time': interval(mean([float(in_time(one)) for one in trials], share=True)),
+        'rules': dict(Counter(one.rule for one in mine if one.rule).most_common()),
         'detected': interval(mean([float(one.detection is not None) for one in trials], True)),
         'delay_median': interval(
             quantile([math.nan if one.delay is None else one.delay for one in trials], 0.5)

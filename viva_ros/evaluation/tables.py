@@ -72,7 +72,7 @@ CHECKS_TITLE: Final = 'Values under perturbed inputs'
 #: Columns of the table of surrogate failures: heading and key.
 SURROGATES: Final = (
     (f'alarm until {IN_TIME:g} s', 'in_time'), ('alarm at any time', 'detected'),
-    ('delay, median, s', 'delay_median'), ('level UNKNOWN', 'unknown'),
+    ('rules', 'rules'), ('delay, median, s', 'delay_median'), ('level UNKNOWN', 'unknown'),
     ('its delay, s', 'unknown_delay'), ('AUROC by final V', 'auroc'),
 )  # fmt: skip
 SURROGATES_TITLE: Final = 'Surrogate failures: successes that are changed from their middle on'
@@ -146,10 +146,19 @@ def _checks(checks: Mapping[str, Figures]) -> str:
 def _surrogate_rows(surrogates: Mapping[str, Figures]) -> list[list[str]]:
     """Return surrogate, contender, and the figures of each."""
     return [
-        [name, contender, *(interval_text(figures[key]) for _, key in SURROGATES)]
+        [name, contender, *surrogate_cells(figures)]
         for name, row in surrogates.items()
         for contender, figures in row['contenders'].items()
     ]
+
+
+def surrogate_cells(figures: Figures) -> list[str]:
+    """Return the texts of the figures of a surrogate failure, in the order of ``SURROGATES``."""
+    return [
+        ', '.join(f'{rule} {count}' for rule, count in figures[key].items()) or '-'
+        if key == 'rules' else interval_text(figures[key])
+        for _, key in SURROGATES
+    ]  # fmt: skip
 
 
 def _untouched_note(surrogates: Mapping[str, Figures]) -> str:
