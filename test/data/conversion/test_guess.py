@@ -87,6 +87,15 @@ def test_draft_of_a_dataset_names_features(tmp_path: Path) -> None:
     assert robot.label.column == 'outcome'
 
 
+def test_camera_that_modality_file_lacks_has_that_reason(tmp_path: Path) -> None:
+    absent = {'observation.images.absent': {'dtype': 'video', 'shape': [48, 80, 3]}}
+    root = write_lerobot(tmp_path / 'set', features=absent)
+    (root / 'meta/modality.json').write_text('{"video": {"top": {}}}')
+    uses = {row.topic: row.use for row in guess(open_unmapped(find([root])[0])).rows}
+    assert uses['observation.images.absent'] == 'left out: meta/modality.json does not list it'
+    assert uses['observation.images.top'] == 'camera top'
+
+
 def test_recording_without_joint_names_has_no_draft(tmp_path: Path) -> None:
     path = two_arms(names=((), ())).write(tmp_path / 'bag')
     with raises('guess-empty', 'no joint states with names', '/joint_states: left out: it has no'):

@@ -148,6 +148,10 @@ def _cameras(
     for track in tracks:
         rate, topic = _rate(track), shown.get(track.topic, track.topic)
         reason = reasons[track.topic]
+        known = f'feature {topic} is left out: '  # by the reader of the dataset
+        note = next((one for one in recording.notes if one.startswith(known)), '')
+        if reason and note:
+            reason = f'left out: {note.removeprefix(known)}'
         use = reason or f'camera {names[track.topic]}'
         draft.rows.append(TopicDraft(topic, track.type_name, rate, use))
         if not reason:
