@@ -24,18 +24,23 @@ AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
 
 def draw(results: Mapping[str, Sequence[Result]], camera_only: Collection[str], out: Path) -> None:
     """
-    Write the plot: values of the first contender, detections of all.
+    Write the plot: values of the first contender, detections of all; without failures all values.
 
     :param camera_only: failure modes that only a camera shows
     :param out: PNG file
     """
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(14, 4.6), layout='constrained')
-    progress, evidence, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     name, rows = next(iter(results.items()))
-    _draw_progress(progress, rows, name)
-    _draw_evidence(evidence, rows, camera_only)
-    _draw_bars(bars, results, camera_only)
+    if of_group(rows, FAILURE):
+        progress, evidence, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
+        _draw_progress(progress, rows, name)
+        _draw_evidence(evidence, rows, camera_only)
+        _draw_bars(bars, results, camera_only)
+    else:
+        panels = figure.subplots(1, len(results), squeeze=False)[0]
+        for axes, (each, found) in zip(panels, results.items(), strict=True):
+            _draw_progress(axes, found, each)
     figure.savefig(out, dpi=110)
 
 
