@@ -11,7 +11,7 @@ from rich.console import Console
 
 from viva_ros.data.episode import Mark
 from viva_ros.evaluation.results import Result
-from viva_ros.evaluation.summary import figures, of_all
+from viva_ros.evaluation.summary import error_spans, figures, of_all
 from viva_ros.evaluation.tables import content, markdown, show
 from viva_ros.metrics.ranking import spearman
 
@@ -54,6 +54,12 @@ def test_value_equal_to_progress_has_best_figures() -> None:
     assert found['mdr']['value'] == 1.0
     assert found['kendall']['value'] > 0.9
     assert found['auprc_failure']['value'] == 1.0
+
+
+def test_marked_error_that_is_the_evidence_counts_once() -> None:
+    marks = (Mark('error', 3.0, 'falls'), Mark('error', 4.0, 'lies'))
+    one = episode('a', fall(3.0), group='failure', manifest=3.0, marks=marks)
+    assert error_spans(one) == [(3.0, 3.0), (4.0, 4.0)]
 
 
 def test_time_counter_drifts_in_pause_and_misses_error() -> None:

@@ -108,6 +108,8 @@ def test_evaluate_reports_surrogates_of_each_contender(
     assert ours['images repeated']['unknown']['value'] == 0.0
     assert ours['camera frozen']['unknown']['value'] == 1.0
     assert ours['camera frozen']['detected']['value'] == 0.0
+    assert np.isnan(float(ours['camera frozen']['auroc']['value'] or np.nan))
+    assert clock['robot stops']['unknown']['value'] == 0.0  # a time above the mean is known
     assert ours['truncated']['detected']['value'] == 0.0
     assert clock['reversed']['detected']['value'] == 0.0
     assert clock['truncated']['auroc']['value'] == 1.0  # a clock knows a short episode, too

@@ -315,7 +315,7 @@ def errors_by_mode(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 def error_spans(one: Result) -> list[Span]:
     """Return the time of the first visible frame and of the evidence of each error, s."""
     found = [(mark.time, mark.time) for mark in one.marks if mark.kind == 'error']
-    if one.manifest is not None:
+    if one.manifest is not None and (one.manifest, one.manifest) not in found:
         visible = one.manifest if one.visible is None else min(one.visible, one.manifest)
         found.append((visible, one.manifest))
     return sorted(found)

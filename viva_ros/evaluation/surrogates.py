@@ -175,10 +175,7 @@ def measure_surrogates(
     )
     ruled = {**found, TIME: found[OVERDUE]}  # whose alarms the time counter has
     return {
-        name: [
-            replace(one, result=row, rule=alarmed.rule)
-            for one, row, alarmed in zip(found[name], rows, ruled[name], strict=True)
-        ]
+        name: [replace(one, result=row) for one, row in zip(ruled[name], rows, strict=True)]
         for name, rows in joined.items()
     }
 
@@ -241,7 +238,7 @@ def _figures(surrogate: str, rows: Sequence[SurrogateResult]) -> dict[str, Any]:
     trials = [one.result.trial for one in mine]
     untouched = of_mode([one.result for one in rows], UNTOUCHED)
     ended = [*untouched, *(one.result for one in mine if surrogate != UNTOUCHED)]
-    known = [one for one in ended if math.isfinite(one.final)]
+    known = [one for one in ended if math.isfinite(one.values[-1])]
     return {
         'episodes': len(mine),
         'in_time': interval(mean([float(in_time(one)) for one in trials], share=True)),
@@ -254,7 +251,9 @@ def _figures(surrogate: str, rows: Sequence[SurrogateResult]) -> dict[str, Any]:
         'unknown_delay': interval(
             quantile([math.nan if one.unknown is None else one.unknown for one in mine], 0.5)
         ),
-        'auroc': interval(area([one.final for one in known], [one.success for one in known])),
+        'auroc': interval(
+            area([float(one.values[-1]) for one in known], [one.success for one in known])
+        ),
         'false_alarms': interval(
             mean([float(bool(one.alarms)) for one in untouched], share=True)
         ),
