@@ -129,7 +129,7 @@ OPTIONS = {
     'export': '--help --out --recordings --limit --engine --precision --build-only --capability '
               '--measure',
     'evaluate': '--help --engine --proprio --task --calibration-recordings --scores --alpha '
-                '--checks --out --report --part --calibration-part --rate',
+                '--checks --surrogates --out --report --part --calibration-part --rate',
 }  # fmt: skip
 
 
