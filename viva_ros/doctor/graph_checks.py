@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check a robot file against a running robot, by the functions of the monitor."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ from viva_ros.nodes.topics import is_published
 from viva_ros.nodes.video_inputs import check_camera, video_qos
 from viva_ros.robot.topic_map import RECEIVED, CameraSource, load_map
 
-DISCOVERY: Final = 2.0  # s
+DISCOVERY: Final = 8.0  # s, at most: participants announce themselves every 3 s
 TICK: Final = 0.1  # s
 Track = Callable[[Iterable[int]], Iterable[int]]
 
@@ -129,7 +130,7 @@ def check_robot(
         text = f'{file} names no cameras'
         found.append(Finding(WARN, 'cameras', text, 'name them, or check with --engine DIR'))
     with _running(namespace) as (node, executor):
-        spin(executor, DISCOVERY)
+        _discover(node, executor, robot)
         ears = _Ears(node, robot)
         found += ears.absent
         for _ in track(range(steps_of(duration))):
@@ -160,6 +161,17 @@ def _running(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
+
+
+def _discover(node: Node, executor: SingleThreadedExecutor, robot: RobotTopics) -> None:
+    """Wait until each topic has a publisher, or until other participants are surely known."""
+    topics = [one.topic for one in robot.cameras.values()]
+    topics += [joint.source.topic for joint in robot.joints]
+    end = time.monotonic() + DISCOVERY
+    while time.monotonic() < end:
+        if all(node.count_publishers(node.resolve_topic_name(one)) for one in topics):
+            break
+        spin(executor, TICK)
 
 
 class _Ears:
