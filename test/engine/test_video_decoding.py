@@ -109,7 +109,7 @@ def test_packet_of_other_bytes_is_damaged(codec: str) -> None:
     assert {error.code for error in errors} == {'video-damaged'}
 
 
-@pytest.mark.parametrize(('codec', 'declared'), permutations(CODECS, 2))
+@pytest.mark.parametrize(('codec', 'declared'), list(permutations(CODECS, 2)))
 def test_format_of_another_codec_is_refused(codec: str, declared: str) -> None:
     images, errors = decode(declared, enumerate(stream(codec)))
     assert not images
