@@ -130,8 +130,12 @@ def test_opening_reads_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         file.attrs['fps'] = 10
         file[QPOS] = np.zeros((rows, 4))
         file[QPOS].attrs['names'] = list(NAMES)
-        shape = (rows, height, width, 3)  # 46 MB, all zero: no chunk is written
-        file.create_dataset('observations/images/top', shape, np.uint8, chunks=(1, *shape[1:]))
+        shape = (1, height, width, 3)  # 46 MB in all
+        images = file.create_dataset(
+            'observations/images/top', (rows, *shape[1:]), np.uint8, chunks=shape, compression=1
+        )
+        for row in range(rows):
+            images[row] = 0
     read: list[str] = []
     own = DatasetReader.read
 

@@ -4,6 +4,7 @@
 
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -120,3 +121,47 @@ def test_joints_of_each_arm_are_named_as_the_error_says(tmp_path: Path) -> None:
     column = one.joints.names.index('right_waist')
     np.testing.assert_array_equal(one.joints.positions[:, column], arms[:, 1, 0])
     assert 'clouds is left out: it is 12 x 20 x 3' in ' '.join(open_unmapped(path).notes)
+
+
+@pytest.mark.parametrize('form', ['chunks', 'whole', 'virtual'])
+@pytest.mark.parametrize('key', [QPOS, 'observations/images/top'])
+def test_rows_that_were_never_written_are_refused(tmp_path: Path, form: str, key: str) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        attributes, rows = dict(file[key].attrs), file[key][()]
+        del file[key]
+        shape, half = rows.shape, ROWS // 2
+        if form == 'virtual':
+            with h5py.File(tmp_path / 'part.h5', 'w') as part:
+                part['rows'] = rows[:half]
+            layout = h5py.VirtualLayout(shape, rows.dtype)
+            layout[:half] = h5py.VirtualSource('part.h5', 'rows', rows[:half].shape)
+            made = file.create_virtual_dataset(key, layout, fillvalue=0)
+        elif form == 'chunks':
+            made = file.create_dataset(key, shape, rows.dtype, chunks=(1, *shape[1:]))
+            made[:half] = rows[:half]
+        else:
+            made = file.create_dataset(key, shape, rows.dtype)
+        made.attrs.update(attributes)
+    with raises('hdf5-rows', key, 'never written'):
+        shown(path)
+
+
+def test_outcome_that_was_never_written_is_unknown(tmp_path: Path) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        file.create_dataset('success', (), bool)
+        file.create_dataset('is_success', (ROWS,), bool, chunks=(1,))
+    assert episodes_of(open_recording(path))[0].label is None
+
+
+def test_encoded_images_of_any_name_are_cameras_by_a_map(tmp_path: Path) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        images = file['observations/images/top'][()]
+        rows = file.create_dataset('observations/front', (ROWS,), h5py.vlen_dtype(np.uint8))
+        for row, one in enumerate(images):
+            rows[row] = cv2.imencode('.png', one[..., ::-1])[1]
+        del file['observations/images']
+    (tmp_path / 'viva_map.yaml').write_text('cameras: {top: {path: observations/front}}\n')
+    assert shown(path) == as_recorded(0, ROWS)

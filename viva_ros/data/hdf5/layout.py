@@ -76,6 +76,7 @@ class Hdf5Layout:
     :param depth: depth maps
     :param clocks: datasets that may have the times of the rows, besides TIMESTAMPS
     :param broken: links and virtual datasets whose data are missing
+    :param unwritten: datasets with rows that were never written
     :param files: that have the datasets; others than the own one through links
     :param notes: texts on datasets that are left out
     """
@@ -93,6 +94,7 @@ class Hdf5Layout:
     depth: Sequence[str]
     clocks: Sequence[str]
     broken: Sequence[str]
+    unwritten: frozenset[str]
     files: frozenset[str]
     notes: tuple[str, ...]
 
@@ -210,6 +212,7 @@ class _Found:
     depth: list[str] = field(default_factory=list)
     clocks: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    unwritten: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
@@ -224,8 +227,14 @@ class _Found:
         is_encoded = is_picture and (
             (kind in 'OSV' and len(shape or ()) == 1) or (is_byte and len(shape or ()) == 2)
         )
+        is_encoded |= (dataset.dtype.metadata or {}).get('vlen') == np.uint8
+        is_whole = shape is None or is_written(dataset)
+        if not is_whole:
+            self.unwritten.add(key)
         if shape is None:
             self._leave_out(key, 'is empty')
+        elif not is_whole and math.prod(shape) == 1:
+            self._leave_out(key, 'was never written')
         elif 'depth' in key.lower():
             if shape:
                 self.depth.append(key)
@@ -308,6 +317,21 @@ class _Found:
             )
 
 
+def is_written(dataset: Any) -> bool:
+    """
+    Return whether all chunks of a dataset were written; HDF5 reads others as zeros.
+
+    A dataset without chunks is known to be unwritten only as a whole.
+    """
+    if dataset.is_virtual:
+        spaces = [one.vspace.get_select_npoints() for one in dataset.virtual_sources()]
+        return bool(sum(spaces) >= dataset.size)
+    if dataset.chunks is None:
+        return bool(not dataset.size or dataset.id.get_storage_size())
+    sides = zip(dataset.shape, dataset.chunks, strict=True)
+    return bool(dataset.id.get_num_chunks() >= math.prod(-(-side // one) for side, one in sides))
+
+
 def read_layout(group: Any) -> Hdf5Layout:
     """Return the layout of the episode in a group."""
     found = _Found()
@@ -325,7 +349,7 @@ def read_layout(group: Any) -> Hdf5Layout:
     return Hdf5Layout(
         rows, reference, found.cameras, found.others, found.vectors, found.names, found.counts,
         found.widths, found.blocks, found.scalars, found.depth, found.clocks, found.broken,
-        frozenset(found.files), tuple(found.notes),
+        frozenset(found.unwritten), frozenset(found.files), tuple(found.notes),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ OWN: Final = frozenset({'alert', 'episode', 'ground_truth', 'joint_states', 'val
 @dataclass(frozen=True)
 class _UnequalTrack(Track):
     """
-    A dataset with another number of rows than the episode, which is refused when it is used.
+    A dataset with other rows than the episode, or without some, which is refused when it is used.
 
     :param reason: code and text of the error
     """
@@ -217,14 +217,21 @@ class _Reader:
         return f'/{self._name}/{key}'.replace('//', '/')
 
     def _track(self, key: str, track: Track) -> Track:
-        """Return a track, or one that is refused if the number of its rows is another."""
+        """Return a track, or one that is refused if its rows are not those of the episode."""
         one = self._layout
-        if one.counts[key] == one.rows:
+        if one.counts[key] == one.rows and key not in one.unwritten:
             return track
-        reason = (
-            f'{self._path}: {key} has {one.counts[key]} rows, {one.reference} {one.rows}: no row '
-            'of one can be assigned to a row of the other; record it again, or leave it out'
-        )
+        if one.counts[key] == one.rows:
+            reason = (
+                f'{self._path}: {key} has rows that were never written, which would be read as '
+                'zeros: was its recorder stopped? Record it again, or leave it out'
+            )
+        else:
+            reason = (
+                f'{self._path}: {key} has {one.counts[key]} rows, {one.reference} {one.rows}: no '
+                'row of one can be assigned to a row of the other; record it again, or leave it '
+                'out'
+            )
         return _UnequalTrack(track.topic, track.type_name, track.times, reason=reason)
 
     def _timestamps(self) -> tuple[list[int] | None, str]:
@@ -260,7 +267,7 @@ class _Reader:
     def _columns(self) -> Hdf5Columns:
         one = self._layout
         single = [key for key in one.vectors if (one.counts[key], one.widths[key]) == (
-            one.rows, 1)]  # fmt: skip
+            one.rows, 1) and key not in one.unwritten]  # fmt: skip
         keys = {key: self._full(key) for key in (*single, *one.scalars)}
         values = {
             name: plain(value) for name, value in self._group.attrs.items() if np.size(value) == 1
@@ -294,7 +301,9 @@ class _Reader:
         outcomes = {name: outcome(value) for name, value in stated.items()}
         doubts = [f'{n} is {stated[n]!r}' for n, one in outcomes.items() if one is None]
         for name in layout.SUCCESSES:
-            if name in self._layout.vectors and name not in self._layout.scalars:
+            if name in self._layout.unwritten:
+                doubts.append(f'{name} was not written, or not all of it')
+            elif name in self._layout.vectors and name not in self._layout.scalars:
                 values = np.asarray(self._group[name][()]).tolist()
                 outcomes[name], doubt = outcome_of_frames(name, values)
                 doubts += [f'{name}: {doubt}'] if doubt else []
