@@ -87,7 +87,7 @@ def test_contract_equals_the_robot_file_with_its_meaning(tmp_path: Path) -> None
     ('old', 'new', 'part', 'reason'),
     [
         ('select: [position.l1, l2]', 'select: [l1, l2]\n      apply: [rad2deg]', 'rad2deg',
-         'positions stay as published'),
+         'values stay as published'),
         ('select: [position.l1, l2]', 'select: [l1]\n      apply: [clamp: {min: 0, max: 1}]',
          'clamp', 'not applied'),
         ('[position.l1, l2]', '[position.l1, velocity.l1]', 'observation.state',
@@ -186,3 +186,47 @@ x-viva: {{task: lift_block}}
         states.append(table['observation.state'].to_pylist())
     assert states[0] == states[1] and len(states[0][0]) == 12
     assert 'resize of observation.images.top is not applied' in capsys.readouterr().out
+
+
+def test_ignored_source_of_velocities_adds_no_joints(tmp_path: Path) -> None:
+    text = CONTRACT.replace('[position.l1, l2]', '[velocity.l1, velocity.l2]')
+    found = load(tmp_path, f'{text}x-viva: {{ignore: [observation.state]}}\n')
+    assert '/left/joint_states' not in [one.topic for one in found.joints]
+    begin, end = text.index('    - channel: {topic: /grip'), text.index('actions:')
+    alone = f'{text[:begin]}{text[end:]}x-viva: {{ignore: [observation.state]}}\n'
+    with raises('rosetta-joints', 'no positions', 'x-viva: {joints: '):
+        load(tmp_path, alone)
+
+
+def test_all_reasons_of_one_part_are_told(tmp_path: Path) -> None:
+    text = CONTRACT.replace('[position.l1, l2]', '[velocity.l1, effort.l1]')
+    text = text.replace('dtype: float64}', 'decoder: "acme.codecs:grip"}')
+    with raises('rosetta-part', 'selects velocity', 'selects effort', 'has a decoder'):
+        load(tmp_path, text)
+
+
+def test_cameras_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = CONTRACT.replace('observation.images.overhead', 'observation.images.wrist_left')
+    part = 'observation.images.wrist.left'
+    with raises('rosetta-part', part, "would be camera 'wrist_left'", f'{{ignore: [{part}]}}'):
+        load(tmp_path, text)
+    kept = load(tmp_path, f'{text}x-viva: {{ignore: [{part}]}}\n')
+    assert kept.cameras['wrist_left'].topic == '/overhead/image_raw'
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'reason'),
+    [
+        ('resize: [240, 320]', '{resize: [240, 320], clamp: {min: 0, max: 9}}', 'clamp: of'),
+        ('select: [axes.2]', 'select: [axes.x]', 'must be axes.N, buttons.N or N'),
+        ('select: [axes.2]', 'select: {a: axes.2}', 'must be a list of names'),
+    ],
+)
+def test_unclear_part_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    with raises('rosetta-part', reason):
+        load(tmp_path, CONTRACT.replace(old, new, 1))
+
+
+def test_index_without_array_is_an_axis_of_a_joy(tmp_path: Path) -> None:
+    found = load(tmp_path, CONTRACT.replace('select: [axes.2]', 'select: ["2"]'))
+    assert (found.joints[-1].path, found.joints[-1].names) == ('axes[2]', {'2': '2'})

@@ -33,6 +33,7 @@ PATHS: Final = (
     'sensor_msgs/msg/Imu', 'nav_msgs/msg/Odometry', 'geometry_msgs/msg/Twist',
     'geometry_msgs/msg/TwistStamped',
 )  # fmt: skip
+AXIS: Final = re.compile(r'(?:(?P<array>axes|buttons)\.)?(?P<index>\d+)')  # of a Joy
 ARRAY: Final = re.compile(r'std_msgs/msg/(Float32|Float64|Int32|Int64)MultiArray')
 FIELDS: Final = ('position', 'velocity', 'effort')  # of a JointState
 RESIZE: Final = 'resize'
@@ -52,7 +53,9 @@ def translate(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Any], t
     reader = _Contract(path, content)
     found = reader.robot_file()
     if reader.problems:
-        parts = '; '.join(f'{name}: {reason}' for name, reason in reader.problems.items())
+        parts = '; '.join(
+            f'{name}: {", and ".join(reasons)}' for name, reasons in reader.problems.items()
+        )
         raise ConfigurationError(
             'rosetta-part',
             f'{path} is a contract of rosetta, and has parts without an exact meaning here: '
@@ -67,6 +70,12 @@ def translate(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Any], t
             f'{path}: {EXTENSION}.{IGNORE} has {", ".join(map(repr, unknown))}, must name parts '
             f'that have no meaning here: {", ".join(sorted(reader.met)) or "it has none"}',
         )
+    if found.get('joints') == []:  # without joints a robot file has those of /joint_states
+        raise ConfigurationError(
+            'rosetta-joints',
+            f'{path}: {STATE} has no positions that can be read: name the joints under '
+            f'{EXTENSION}, "{EXTENSION}: {{joints: [{{topic: ..., names: [...]}}]}}"',
+        )
     return found, tuple(reader.notes)
 
 
@@ -75,13 +84,13 @@ class _Contract:
     """
     Translates one contract.
 
-    :param problems: name of a part to the reason why it is refused
+    :param problems: name of a part to the reasons why it is refused
     :param met: parts that are refused unless they are ignored
     """
 
     path: Path
     content: Mapping[str, Any]
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, list[str]] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
@@ -104,13 +113,10 @@ class _Contract:
                 self._refuse(str(key), 'is unknown')
         observations = self._mapping('observations', self.content.get('observations') or {})
         actions = self._mapping('actions', self.content.get('actions') or {})
-        cameras = {
-            re.sub(r'\W', '_', key.removeprefix(IMAGES)): self._camera(key, entry)
-            for key, entry in observations.items() if key.startswith(IMAGES)
-        } if 'cameras' not in self.own else {}  # fmt: skip
+        cameras = self._cameras(observations) if 'cameras' not in self.own else {}
         found: dict[str, Any] = {
             'robot': self.content.get('robot_type', ''), 'rate': self.content.get('fps'),
-            'cameras': {name: one for name, one in cameras.items() if one},
+            'cameras': cameras,
         }  # fmt: skip
         for key, section, name in (
             ('joints', observations, STATE), ('action', actions, ACTION)
@@ -130,6 +136,19 @@ class _Contract:
         elif replaced not in self.own:
             self._refuse(key, f'is not read; "{EXTENSION}: {{{replaced}: ...}}" states it')
 
+    def _cameras(self, observations: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        keys: dict[str, str] = {}
+        for key, entry in observations.items():
+            if not key.startswith(IMAGES):
+                continue
+            name = re.sub(r'\W', '_', key.removeprefix(IMAGES))
+            if keys.setdefault(name, key) != key:
+                self._refuse(key, f'would be camera {name!r}, as {keys[name]} is')
+            elif camera := self._camera(key, entry):
+                found[name] = camera
+        return found
+
     def _camera(self, key: str, entry: Any) -> dict[str, Any]:
         kind = self._mapping(f'{key}.channel', entry.get('channel')).get('type') \
             if isinstance(entry, Mapping) else ''  # fmt: skip
@@ -144,7 +163,11 @@ class _Contract:
         channel, stamp = self._entry(key, entry)
         kind = str(channel.get('type'))
         topic = {'topic': channel.get('topic'), 'stamp': stamp}
-        select = [str(one) for one in _list(entry.get('select') or [])]
+        select = entry.get('select') or []
+        if not isinstance(select, list) or not all(isinstance(one, str | int) for one in select):
+            self._refuse(key, f'select is {select!r}, must be a list of names')
+            return
+        select = list(map(str, select))
         named = f'{topic["topic"]} of type {kind}'
         if 'decoder' in channel:
             self._refuse(key, f'{named} has a decoder, which is not run')
@@ -153,14 +176,22 @@ class _Contract:
         elif kind == JOINT_STATE:
             parts = [one.partition('.') if one.split('.')[0] in FIELDS else ('position', '.', one)
                      for one in select]  # fmt: skip
-            others = [part for part, _, _ in parts if part != 'position']
-            if others:
-                self._refuse(key, f'{named} selects {others[0]}, only positions are read')
-            yield {**topic, 'names': [joint for part, _, joint in parts if part == 'position']}
-        elif kind in PATHS or kind == JOY:
+            for part in dict.fromkeys(part for part, _, _ in parts if part != 'position'):
+                self._refuse(key, f'{named} selects {part}, only positions are read')
+            positions = [joint for part, _, joint in parts if part == 'position']
+            if positions:  # without names a source has all joints of its topic
+                yield {**topic, 'names': positions}
+        elif kind in PATHS:
             for one in select:
-                place = re.sub(r'\.(\d+)$', r'[\1]', one) if kind == JOY else one
-                yield {**topic, 'field': place, 'names': [one]}
+                yield {**topic, 'field': one, 'names': [one]}
+        elif kind == JOY:
+            for one in select:
+                place = AXIS.fullmatch(one)
+                if place is None:
+                    self._refuse(key, f'{named} selects {one}, must be axes.N, buttons.N or N')
+                else:
+                    axes = place['array'] or 'axes'
+                    yield {**topic, 'field': f'{axes}[{place["index"]}]', 'names': [one]}
         elif ARRAY.fullmatch(kind):
             yield {**topic, 'field': 'data', 'names': select}
         else:
@@ -181,11 +212,11 @@ class _Contract:
         if timeline not in STAMPS:
             self._refuse(f'timeline {timeline}', f'of {key} must be one of {", ".join(STAMPS)}')
         for one in _list(row.get('apply') or []):
-            operator = next(iter(one), '') if isinstance(one, Mapping) else str(one)
-            if operator == RESIZE and key.startswith(IMAGES):
-                self.notes.append(f'{RESIZE} of {key} is not applied: images keep their size')
-            else:
-                self._refuse(operator, f'of {key} is not applied: positions stay as published')
+            for operator in map(str, one if isinstance(one, Mapping) else [one]):
+                if operator == RESIZE and key.startswith(IMAGES):
+                    self.notes.append(f'{RESIZE} of {key} is not applied: images keep their size')
+                else:
+                    self._refuse(operator, f'of {key} is not applied: values stay as published')
         return channel, STAMPS.get(str(timeline), '')
 
     def _mapping(self, key: str, content: Any) -> dict[str, Any]:
@@ -197,8 +228,9 @@ class _Contract:
 
     def _refuse(self, name: str, reason: str) -> None:
         self.met.add(name)
-        if name not in self.ignored:
-            self.problems.setdefault(name, reason)
+        known = self.problems.setdefault(name, []) if name not in self.ignored else [reason]
+        if reason not in known:
+            known.append(reason)
 
 
 def _list(value: Any) -> Sequence[Any]:
