@@ -40,8 +40,11 @@ from support.video_streams import stream
 
 from viva_ros.cli import doctor
 from viva_ros.doctor.findings import like_names
+from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
+from viva_ros.nodes.robot_topics import robot_topics
+from viva_ros.nodes.settings import MonitorSettings
 
 BEGIN = 1_700_000_000_000_000_000  # ns
 
@@ -66,6 +69,30 @@ def test_recording_that_fits_has_no_finding(tmp_path: Path, capsys: Any) -> None
     assert 'OK    joints /grippers: 100 messages, 50.0 Hz, 2 joints: left_gripper' in output
     assert 'OK    episode bag: 20 frames in 1.9 s' in output
     assert '0 errors, 0 warnings' in output
+
+
+def test_part_of_a_contract_without_effect_is_noted(tmp_path: Path, capsys: Any) -> None:
+    align = 'align: {strategy: hold, timeline: header}'
+    contract = f"""\
+robot_interface: ros2
+fps: 10
+observations:
+  observation.images.head:
+    channel: {{topic: /front/image, type: sensor_msgs/msg/Image}}
+    {align}
+    apply: [resize: [8, 8]]
+  observation.state:
+    channel: {{topic: /left/joint_states, type: sensor_msgs/msg/JointState}}
+    {align}
+    select: [{', '.join(f'position.{name}' for name in ARM)}]
+"""
+    file = robot_file(tmp_path, contract)
+    assert doctor.main(['--robot', str(file), str(bag(tmp_path))]) == 0
+    note = f'{file}: resize of observation.images.head is not applied'
+    assert f'WARN  robot file: {note}' in capsys.readouterr().out
+    engine = EngineInfo(('head',), ARM, 1.0, (64, 64), ('fold',), 'f' * 16, 'fake')
+    (told,) = robot_topics(MonitorSettings(robot=str(file)), engine).notes
+    assert told.startswith(note)
 
 
 def test_faults_of_a_recording_are_all_named(tmp_path: Path, capsys: Any) -> None:

@@ -126,6 +126,7 @@ def check_robot(
         robot = robot_topics(settings, EngineInfo(own, (), 0.0, (1, 1), (), '', ''))
     except ConfigurationError as error:
         return [Finding(ERROR, 'robot file', str(error))]
+    found += [Finding(WARN, 'robot file', text) for text in robot.notes]
     if not own:
         text = f'{file} names no cameras'
         found.append(Finding(WARN, 'cameras', text, 'name them, or check with --engine DIR'))

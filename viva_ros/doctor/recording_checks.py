@@ -56,7 +56,8 @@ def check_recording(path: Path, file: Path, info: EngineInfo | None = None) -> l
     except REFUSALS as error:
         return [Finding(ERROR, 'recording', str(error))]
     usable = _Usable()
-    found = _cameras(recording, robot, usable) + _joints(recording, robot, usable)
+    found = [Finding(WARN, 'robot file', f'{file}: {text}') for text in robot.notes]
+    found += _cameras(recording, robot, usable) + _joints(recording, robot, usable)
     is_complete = all(one.level != ERROR for one in found)
     found += _episodes(recording, robot, usable, is_complete)
     return found + (_engine(file, robot, info, usable) if info is not None else [])

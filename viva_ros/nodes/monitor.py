@@ -95,6 +95,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._info = info = engine.info
         robot = robot_topics(settings, info)
         self._end_search()
+        for text in robot.notes:
+            self.get_logger().warning(text)
         self._task = settings.task
         self._episodes, self._health = Episodes(settings.task), Health()
         self._inputs = Inputs(self, robot, settings, info, self._on_image)

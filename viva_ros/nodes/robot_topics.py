@@ -121,6 +121,7 @@ class RobotTopics:
     :param kinds: message type of each camera; '' for that of its publisher
     :param sync: limits of the stamps
     :param joint_speeds: limits of single joints, rad/s or m/s
+    :param notes: texts on parts of the robot file that have no effect
     """
 
     cameras: Mapping[str, CameraSource]
@@ -128,6 +129,7 @@ class RobotTopics:
     kinds: Mapping[str, str]
     sync: SyncSettings
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def options(self) -> dict[str, ImageOptions]:
@@ -176,7 +178,8 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
     if robot.limits.max_joint_speed is None:  # a field has no known unit
         free = {name: math.inf for one in sources if one.path for name in one.names.values()}
     speeds = {**free, **robot.limits.joint_speeds}
-    return RobotTopics(cameras, joints, kinds, sync, speeds)
+    notes = tuple(f'{path}: {text}' for text in robot.notes)
+    return RobotTopics(cameras, joints, kinds, sync, speeds, notes)
 
 
 def check_cameras(path: Path, robot: TopicMap, cameras: Sequence[str]) -> None:
