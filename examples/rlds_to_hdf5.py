@@ -12,6 +12,7 @@ placeholder, and is left out of the episode.
 
 import argparse
 import json
+import math
 import os
 import struct
 import sys
@@ -24,12 +25,16 @@ import numpy as np
 
 STEPS, ABOUT = 'steps/', 'episode_metadata/'
 TASK = 'language_instruction'
-TABLE = [0] * 256
-for n in range(256):
-    one = n
-    for _ in range(8):
-        one = one >> 1 ^ (0x82F63B78 if one & 1 else 0)
-    TABLE[n] = one
+NUMBERS = (
+    'bool',
+    'float16',
+    'float32',
+    'float64',
+    *(f'{sign}int{size}' for sign in ('', 'u') for size in (8, 16, 32, 64)),
+)
+TABLE = np.arange(256, dtype=np.uint32)  # of CRC-32C
+for _ in range(8):
+    TABLE = TABLE >> 1 ^ (TABLE & 1) * np.uint32(0x82F63B78)
 
 
 def main() -> int:
@@ -115,7 +120,12 @@ def write(
                 notes.add(f'{key} is left out: it is a text')
         elif 'image' in feature:
             lengths[key] = len(values)
-            write_images(group, key, values, found, notes)
+            if is_color(feature['image']):
+                write_images(group, key, values, found, notes)
+            else:
+                notes.add(f'{key} is left out: it is no colour image of 8 bits, such as depth')
+        elif tensor['dtype'] not in NUMBERS:
+            notes.add(f'{key} is left out: its numbers are {tensor["dtype"]}')
         else:
             shape = [int(one) for one in tensor.get('shape', {}).get('dimensions', [])]
             rows = np.asarray(values, dtype=tensor['dtype']).reshape(-1, *shape)
@@ -125,6 +135,12 @@ def write(
         raise ValueError(f'{group.name} has different numbers of steps: {lengths}')
     if texts:
         group.attrs[TASK] = list(texts)
+
+
+def is_color(image: Mapping[str, Any]) -> bool:
+    """Return whether images are in colour: TensorFlow packs depth of 32 bits into four bytes."""
+    sides = image.get('shape', {}).get('dimensions', [])
+    return image.get('dtype', 'uint8') == 'uint8' and (len(sides) < 3 or str(sides[2]) in '34')
 
 
 def write_images(
@@ -144,23 +160,34 @@ def write_images(
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """Yield the records of a TFRecord file; the checksum of each length is compared."""
+    """Yield the records of a TFRecord file; the checksums of length and content are compared."""
     with path.open('rb') as file:
         while head := file.read(12):
-            (length, check) = struct.unpack('<QI', head)
-            content = file.read(length)
-            if masked(crc32c(head[:8])) != check or len(content) != length:
+            if len(head) < 12 or masked(crc32c(head[:8])) != struct.unpack('<I', head[8:])[0]:
                 raise ValueError(f'{path.name} is damaged or truncated')
-            file.read(4)
+            (length,) = struct.unpack('<Q', head[:8])
+            content, check = file.read(length), file.read(4)
+            if len(check) < 4 or masked(crc32c(content)) != struct.unpack('<I', check)[0]:
+                raise ValueError(f'{path.name} is damaged or truncated')
             yield content
 
 
 def crc32c(content: bytes) -> int:
-    """Return the checksum of a few bytes."""
-    found = 0xFFFFFFFF
-    for byte in content:
-        found = found >> 8 ^ TABLE[(found ^ byte) & 0xFF]
-    return found ^ 0xFFFFFFFF
+    """Return the checksum; it is that of N parts of N bytes at once, joined, and of the rest."""
+    side = math.isqrt(len(content))
+    parts = np.frombuffer(content, np.uint8, side * side).reshape(side, side)
+    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    found = np.r_[np.zeros(side, np.uint32), bits]  # the last: each bit, moved by N bytes
+    for column in np.pad(parts, ((0, 32), (0, 0))).T.copy():
+        found = found >> 8 ^ TABLE[(found ^ column) & 0xFF]
+    value, moved = 0xFFFFFFFF, found[side:].tolist()
+    for part in found[:side].tolist():
+        for bit, one in enumerate(moved):
+            part ^= one if value >> bit & 1 else 0
+        value = part
+    for byte in content[side * side :]:
+        value = value >> 8 ^ int(TABLE[(value ^ byte) & 0xFF])
+    return value ^ 0xFFFFFFFF
 
 
 def masked(check: int) -> int:

@@ -70,23 +70,45 @@ def test_file_of_rlds_is_refused_with_the_converter(tmp_path: Path) -> None:
         find([folder])
 
 
-@pytest.mark.parametrize('form', ['truncated', 'no split', 'no features', 'other length'])
+@pytest.mark.parametrize(
+    'form', ['truncated', 'one bit', 'no split', 'no features', 'other length']
+)
 def test_rlds_in_doubt_is_not_converted(tmp_path: Path, form: str) -> None:
     without = 'steps/observation/state' if form == 'other length' else ''
     folder = write_rlds(tmp_path / '1.0.0', [3], without)
     module = load_example('rlds_to_hdf5.py')
     expected = {
-        'truncated': 'damaged or truncated', 'no split': "no split 'validation'.*drawer-train",
+        'truncated': 'damaged or truncated', 'one bit': 'damaged or truncated',
+        'no split': "no split 'validation'.*drawer-train",
         'no features': 'features.json', 'other length': 'reshape|different numbers',
     }  # fmt: skip
     if form == 'truncated':
         (folder / NAME).write_bytes((folder / NAME).read_bytes()[:-40])
+    if form == 'one bit':
+        content = bytearray((folder / NAME).read_bytes())
+        content[content.index(b'steps/observation/state') + 40] ^= 1
+        (folder / NAME).write_bytes(content)
     if form == 'no features':
         (folder / 'features.json').unlink()
     split = 'validation' if form == 'no split' else 'train'
     with pytest.raises(ValueError, match=expected[form]):
         module.convert(folder, tmp_path / 'out.hdf5', split)
     assert {one.name for one in tmp_path.iterdir()} == {'1.0.0'}
+
+
+def test_rlds_of_another_type_is_left_out(tmp_path: Path) -> None:
+    folder = write_rlds(tmp_path / '1.0.0', [3])
+    described = (folder / 'features.json').read_text()
+    described = described.replace('["48", "80", "3"]}, "dtype": "uint8"',
+                                  '["48", "80", "1"]}, "dtype": "float32"', 1)  # fmt: skip
+    described = described.replace('["4"]}, "dtype": "float32"', '["4"]}, "dtype": "bfloat16"')
+    (folder / 'features.json').write_text(described)
+    _, notes = load_example('rlds_to_hdf5.py').convert(folder, tmp_path / 'out.hdf5', 'train')
+    left_out = {note.partition(' ')[0]: note for note in notes}
+    assert 'no colour image of 8 bits' in left_out['steps/observation/image_0']
+    assert 'are bfloat16' in left_out['steps/observation/state']
+    with h5py.File(tmp_path / 'out.hdf5') as file:
+        assert 'observation' not in file['data/demo_0']
 
 
 #: Stands for the library in the process of the converter: arrays of the store as .npy files.

@@ -40,19 +40,23 @@ def feature(values: Any) -> bytes:
 
 
 def record(features: Mapping[str, Any]) -> bytes:
-    """Return a record of a TFRecord file with a tf.train.Example; its data check is not set."""
+    """Return a record of a TFRecord file with a tf.train.Example."""
     entries = [message(1, message(1, key.encode()) + message(2, feature(values)))
                for key, values in features.items()]  # fmt: skip
     content = message(1, b''.join(entries))
     length = struct.pack('<Q', len(content))
+    return length + checksum(length) + content + checksum(content)
+
+
+def checksum(content: bytes) -> bytes:
+    """Return the masked CRC-32C, bit by bit."""
     found = 0xFFFFFFFF
-    for byte in length:  # CRC-32C, bit by bit
+    for byte in content:
         found ^= byte
         for _ in range(8):
             found = found >> 1 ^ (0x82F63B78 if found & 1 else 0)
     found ^= 0xFFFFFFFF
-    check = ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    return length + struct.pack('<I', check) + content + b'\0' * 4
+    return struct.pack('<I', ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def write_rlds(folder: Path, lengths: Sequence[int], without: str = '') -> Path:
