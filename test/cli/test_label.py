@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.errors import raises
 from support.foreign_robot import write_bag
+from support.lerobot_datasets import write_lerobot
 
 from viva_ros.data import episode
 from viva_ros.data.conversion.annotations import Outcomes
@@ -59,6 +60,12 @@ def test_annotation_can_be_undone(dataset: Path) -> None:
     assert 'undone: episode_000000' in shown
     assert 'nothing to undo' in shown
     assert label(dataset, 0).success is False  # of the first run
+
+
+def test_task_of_a_dataset_without_outcomes_is_known(tmp_path: Path) -> None:
+    shown = annotate(write_lerobot(tmp_path / 'set'), 's', 'q')
+    assert 'success, task fold' in shown
+    assert 'has no task' not in shown
 
 
 def test_invalid_key_is_named_and_not_stored(dataset: Path) -> None:

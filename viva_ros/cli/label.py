@@ -30,9 +30,9 @@ from viva_ros.data.episode import Annotation, Episode, Label, Mark, judged, load
 from viva_ros.data.formats import FORMATS
 from viva_ros.data.lerobot.layout import FRAME_SUCCESS, INFO, SUCCESS
 from viva_ros.data.lerobot.metadata import is_dataset
-from viva_ros.data.lerobot.outcome_writer import finish, write_outcomes
+from viva_ros.data.lerobot.outcome_writer import exclusive, finish, write_outcomes
 from viva_ros.data.open import find, open_recording, resolve
-from viva_ros.data.segmentation import episodes_of, stored_label
+from viva_ros.data.segmentation import episodes_of, stored_label, task_of
 from viva_ros.robot.topic_map import NAME, NO_RULE, load_map, map_file
 
 SHADES: Final = ' .:-=+*#%@'
@@ -124,14 +124,15 @@ def write_success(root: Path, console: Console) -> None:
 
     :raises RecordingError: if an episode has no outcome, or the dataset cannot be read or written
     """
-    finish(root)
-    paths = find([root])
-    labels: dict[int, Label] = {}
-    for path in bar(paths, 'reading', len(paths)):
-        label = label_of(path)
-        if label is not None:
-            labels[resolve(path).index] = label
-    count = write_outcomes(root, labels, lambda files, what: bar(files, what, len(files)))
+    with exclusive(root):
+        finish(root)
+        paths = find([root])
+        labels: dict[int, Label] = {}
+        for path in bar(paths, 'reading', len(paths)):
+            label = label_of(path)
+            if label is not None:
+                labels[resolve(path).index] = label
+        count = write_outcomes(root, labels, lambda files, what: bar(files, what, len(files)))
     console.print(
         f'{root}: outcomes of {len(labels)} episodes are in success and next.success; '
         f'{count} files changed', soft_wrap=True,
@@ -223,7 +224,9 @@ class LabelSession:
     def _open(self, path: Path) -> list[Episode]:
         self._moved = False
         try:
-            return episodes_of(open_recording(path))
+            recording = open_recording(path)
+            self._task = task_of(recording)
+            return episodes_of(recording)
         except VivaError as error:
             self.console.print(f'[red]{escape(f"{path}: {error}")}')
             return []
@@ -276,7 +279,7 @@ class LabelSession:
         verdicts[episode.name] = after
         save(path, verdicts)
         self.steps.append(Step(path, episode.name, before, self.index))
-        label = judged(episode.label, after)
+        label = judged(episode.label, after, self._task)
         self.console.print(f'  {describe(label, after)}', soft_wrap=True)
         if label is not None and not label.task:
             self.console.print(

@@ -17,11 +17,13 @@ from support.foreign_robot import write_bag
 from support.lerobot_datasets import write_lerobot
 
 from viva_ros.cli.label import main, write_success
+from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.data import episode
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.episode import Annotation, Label, Mark
 from viva_ros.data.lerobot.metadata import JOURNAL
+from viva_ros.data.lerobot.outcome_writer import LOCK, exclusive
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule
@@ -279,3 +281,24 @@ def test_recordings_that_are_no_dataset_are_refused(tmp_path: Path) -> None:
     write_bag(tmp_path / 'bag', seconds=0.5)
     with raises('label-no-dataset', tmp_path / 'bag', 'viva import'):
         write(tmp_path / 'bag')
+
+
+def test_second_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    annotate(root, True, False)
+    with exclusive(root):
+        with raises('outcomes-locked', root, 'wait for its end'):
+            write_success(root, Console())
+        assert (root / LOCK).exists()
+    own = ExclusiveLock.__init__
+
+    def late(*arguments: Any) -> None:  # the owner ends after the file is opened
+        own(*arguments)
+        (root / LOCK).unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ExclusiveLock, '__init__', late)
+        with raises('outcomes-locked', 'has just written'):
+            write_success(root, Console())
+    write(root)
+    assert not (root / LOCK).exists()

@@ -9,7 +9,7 @@ their content.
 
 All files are first written under other names and flushed; a journal in ``meta/`` then lists them,
 and they are renamed. Interrupted before the journal, the dataset is as before; after it, the
-dataset is refused by readers until ``finish`` has renamed the rest.
+dataset is refused by readers until ``finish`` has renamed the rest. One process at a time writes.
 """
 
 import json
@@ -17,7 +17,8 @@ import os
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.core.files import remedy, sync, write_atomically
 from viva_ros.core.outcome import outcome, outcome_of_frames
 from viva_ros.data.episode import Label
@@ -43,11 +45,44 @@ from viva_ros.data.lerobot.metadata import (
     open_dataset,
 )
 
+LOCK: Final = '.viva_outcomes.lock'
 SUFFIX: Final = '.viva_new'  # of a file that is written and not yet renamed
 FEATURE: Final = {'dtype': 'bool', 'shape': [1], 'names': None}
 HUGGINGFACE: Final = b'huggingface'  # features in the metadata of a data file, as JSON
 Flags = NDArray[np.bool_]
 Track = Callable[[Sequence[Path], str], Iterable[Path]]
+
+
+@contextmanager
+def exclusive(root: Path) -> Iterator[None]:
+    """
+    Keep other processes from writing outcomes into a dataset, for the block.
+
+    :raises RecordingError: if another process writes them, or the lock cannot be taken
+    """
+    path = root / LOCK
+    try:
+        file = path.open('a', encoding='utf-8')
+    except OSError as error:
+        raise _unwritable(root, error) from error
+    with file:
+        try:
+            lock = ExclusiveLock(file, path)
+            if not os.fstat(file.fileno()).st_nlink:  # deleted by its last owner
+                raise BlockingIOError('another process has just written them')
+        except BlockingIOError as error:
+            raise RecordingError(
+                'outcomes-locked',
+                f'outcomes are being written into {root} by another process ({error}): wait for '
+                'its end, then run the same command again',
+            ) from error
+        except OSError as error:
+            raise _unwritable(root, error) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            lock.release()
 
 
 def write_outcomes(root: Path, labels: Mapping[int, Label], track: Track) -> int:
