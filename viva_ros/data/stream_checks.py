@@ -214,5 +214,5 @@ def _frame_refusals(
         ))  # fmt: skip
     if not_finite:
         counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
-        reasons.append((NOT_FINITE, f'positions are not finite: {counts}'))
+        reasons.append((NOT_FINITE, f'positions are not finite ({counts}): leave it out'))
     return reasons

@@ -99,7 +99,7 @@ def test_only_the_episode_beyond_a_limit_is_refused(
     [
         ({'resized': ('top', 2.0)}, 'top at stamp 1700000002.000 s is 40 x 32 pixels, before 80'),
         ({'torn': ('side', 2.0)}, 'has no end marker: it is truncated'),
-        ({'nan': ('west_axis_2', 1.5)}, 'positions are not finite: arm_west_axis_2 1 times'),
+        ({'nan': ('west_axis_2', 1.5)}, 'positions are not finite (arm_west_axis_2 1 times)'),
         ({'silent': ('top', -1.0, 0.6)}, 'top is silent for 0.600 s'),
         (
             {'silent': ('top', 3.3, 9.0)},

@@ -366,6 +366,21 @@ def test_blank_lines_are_skipped_and_broken_ones_named(tmp_path: Path) -> None:
         find([root])
 
 
+def test_empty_name_is_no_name(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', names=['', *NAMES[1:]])
+    with raises('dataset-state', 'has an empty name', '"joints: [{feature: observation.'):
+        episodes(root)
+
+
+def test_episodes_that_are_not_listed_are_told(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', version='v2.1')
+    assert open_dataset(root).notes == ()
+    lines = root / 'meta/episodes.jsonl'
+    lines.write_text(lines.read_text().splitlines()[0] + '\n')
+    (note,) = open_recording(find([root])[0]).notes
+    assert note.startswith('the dataset has 2 episodes by meta/info.json, and 1 in the table')
+
+
 def test_episode_listed_twice_is_refused(tmp_path: Path) -> None:
     root = write_lerobot(tmp_path / 'set')
     path = root / 'meta/episodes.jsonl'

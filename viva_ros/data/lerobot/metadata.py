@@ -204,15 +204,16 @@ class Dataset:
         names, count = flat_names(feature.get('names')), width(feature)
         if len(names) != count:
             names = self._modality_names(key, count)
-        return tuple(names) if len(set(names)) == count else ()
+        return tuple(names) if len(set(names)) == count and all(names) else ()
 
     def names_problem(self, key: str) -> str:
         """Return why a feature has no names that can be used, and a remedy."""
         names, count = flat_names(self.features[key].get('names')), width(self.features[key])
         twice = sorted(name for name, number in Counter(names).items() if number > 1)
         reason = f'has {", ".join(twice)} twice' if twice and len(names) == count else (
-            f'has {count} numbers and {len(names)} names ({", ".join(names[:3])}...)'
-            if names else f'has {count} numbers without names'
+            'has an empty name' if not all(names)
+            else f'has {count} numbers and {len(names)} names ({", ".join(names[:3])}...)' if names
+            else f'has {count} numbers without names'
         )  # fmt: skip
         return (
             f'{key} {reason} in {layout.INFO}: name them in the map, "joints: [{{feature: {key}, '
@@ -308,6 +309,11 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
         twice = Counter(row['episode_index'] for row in rows).most_common(1)
         if twice and twice[0][1] > 1:
             raise ValueError(f'episode {twice[0][0]} is listed {twice[0][1]} times')
+        if info.get('total_episodes') not in (None, len(rows)):
+            notes += (
+                f'the dataset has {info["total_episodes"]} episodes by {layout.INFO}, and '
+                f'{len(rows)} in the table of episodes, which alone are read',
+            )
         fps = float(info['fps'])
         if not fps > 0.0:
             raise ValueError(f'fps is {fps}, must be above 0')
