@@ -10,6 +10,7 @@ copied as they are, attributes too; a robot file names the columns and the rate.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import zarr
+
+try:
+    import zarr
+except ModuleNotFoundError as error:
+    sys.exit(f'zarr_to_hdf5: {error}: run "pip install zarr"')
 
 ENDS = 'episode_ends'
 ROWS = 256  # copied at once
@@ -33,6 +38,8 @@ def main() -> int:
     try:
         with h5py.File(temporary, 'w') as file:
             count = convert(zarr.open_group(str(args.store), mode='r'), file)
+        with open(temporary, 'rb') as written:
+            os.fsync(written.fileno())
         temporary.replace(args.out)
     except (OSError, ValueError, KeyError) as error:
         print(f'zarr_to_hdf5: {args.store}: {error}', file=sys.stderr)
@@ -53,10 +60,12 @@ def convert(store: Any, file: Any) -> int:
             copy(one, file, key, 0, one.shape[0] if one.shape else 0)
         return 1
     rows = {key: one for key, one in known.items() if key.startswith('data/')}
-    begin, stops = 0, [int(end) for end in np.asarray(ends[...])]
-    others = {key: one.shape[0] for key, one in rows.items() if one.shape[0] != stops[-1]}
-    if others or stops != sorted(set(stops)):
-        raise ValueError(f'{ENDS} is up to {stops[-1]}, which does not fit the rows of {others}')
+    begin, stops = 0, [int(end) for end in np.ravel(np.asarray(ends[...]))] if ends.size else []
+    if not stops or stops[0] < 1 or stops != sorted(set(stops)):
+        raise ValueError(f'{ENDS} is {stops}, must be ascending from 1 on')
+    others = {key: one.shape for key, one in rows.items() if one.shape[:1] != (stops[-1],)}
+    if others:
+        raise ValueError(f'{ENDS} is up to {stops[-1]}, which does not fit the shapes {others}')
     for number, end in enumerate(stops):
         for key, one in rows.items():
             copy(one, file, f'data/demo_{number}/{key.removeprefix("data/")}', begin, end)

@@ -162,3 +162,27 @@ def test_remedy_for_zarr_makes_a_file_with_its_episodes(tmp_path: Path) -> None:
     np.save(root / 'meta/episode_ends.npy', np.array([4, 8]))
     done = subprocess.run(command_in(str(error.value)), **call, **known)
     assert done.returncode == 1 and 'episode_ends is up to 8' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('ends', 'rate', 'library', 'expected'),
+    [
+        ([], None, ZARR, 'episode_ends is [], must be ascending'),
+        ([4, 4, 9], None, ZARR, 'episode_ends is [4, 4, 9], must be ascending'),
+        ([4, 9], 10.0, ZARR, "does not fit the shapes {'data/rate': ()}"),
+        ([4, 9], None, 'raise ModuleNotFoundError("no zarr")', 'no zarr: run "pip install zarr"'),
+    ],
+)
+def test_zarr_that_cannot_be_converted_has_a_reason(
+    tmp_path: Path, ends: list[int], rate: float | None, library: str, expected: str
+) -> None:
+    root = write_store(tmp_path / 'buffer.zarr', ends)
+    if rate is not None:
+        np.save(root / 'data/rate.npy', np.array(rate))
+    (tmp_path / 'zarr.py').write_text(library)
+    command = [sys.executable, str(FOLDER / 'zarr_to_hdf5.py'), str(root), str(tmp_path / 'a.h5')]
+    done = subprocess.run(
+        command, env={'PYTHONPATH': str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and expected in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'a.h5').exists()
