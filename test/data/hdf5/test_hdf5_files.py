@@ -5,6 +5,8 @@
 import json
 import multiprocessing
 import pickle
+import shlex
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -176,3 +178,22 @@ def test_import_equals_reading_in_place(tmp_path: Path) -> None:
         assert one.label is not None and other.label is not None
         assert (one.label.task, one.label.success) == (other.label.task, other.label.success)
     assert open_recording(imported[0]).metadata['viva_data_set']['fps'] == 10.0
+
+
+def test_remedy_for_other_groups_makes_their_episodes(tmp_path: Path) -> None:
+    path = tmp_path / 'set.h5'
+    with h5py.File(path, 'w') as file:
+        for number in (2, 10):
+            group = file.create_group(f'traj_{number}')
+            group['obs/agent/qpos'] = np.full((3, 4), float(number))
+            group['obs/cam/rgb'] = np.full((3, 8, 8, 3), number, np.uint8)
+    (tmp_path / 'viva_map.yaml').write_text(
+        f'source_rate: 10\njoints: [{{path: obs/agent/qpos, names: [{", ".join(NAMES)}]}}]\n'
+    )
+    with raises('hdf5-groups', path, 'traj_10, traj_2') as error:
+        open_recording(path)
+    command = shlex.split(str(error.value).partition(' with python3 ')[2])
+    subprocess.run([sys.executable, *command], check=True)
+    found = find([tmp_path / 'set.episodes.hdf5'])
+    assert [one.name for one in found] == ['episode_2', 'episode_10']
+    assert [episode(one).joints.positions[0, 0] for one in found] == [2.0, 10.0]

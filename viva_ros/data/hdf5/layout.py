@@ -199,6 +199,16 @@ def episode_groups(file: Any) -> list[str]:
     ])  # fmt: skip
 
 
+def numbered_groups(file: Any) -> list[str]:
+    """Return the members of a file if all are groups with one name and a number, as episodes."""
+    found = [re.fullmatch(r'(\D+)\d+', name) for name in file]
+    prefixes = {one[1] if one else '' for one in found}
+    is_numbered = len(found) > 1 and len(prefixes) == 1 and '' not in prefixes
+    return (
+        list(file) if is_numbered and all(hasattr(member(file, n), 'keys') for n in file) else []
+    )
+
+
 @dataclass
 class _Found:
     cameras: dict[str, bool] = field(default_factory=dict)

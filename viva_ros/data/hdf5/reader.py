@@ -9,6 +9,8 @@ that a map can name the joints. Row i belongs to image i; datasets with differen
 are refused when they are used.
 """
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,6 +146,20 @@ def _episode_in(file: Any, ref: EpisodeRef) -> tuple[str, Any]:
         raise RecordingError(
             'hdf5-episode',
             f'{path} has no episode {ref.path.name}, it has {", ".join(names[:3]) or "none"}',
+        )
+    groups = [] if names else layout.numbered_groups(file)
+    if groups:
+        copy = path.with_name(f'{path.stem}.episodes.hdf5')
+        digits = groups[0].rstrip('0123456789')
+        code = (
+            f'import h5py; a = h5py.File({json.dumps(str(path))}); '
+            f'b = h5py.File({json.dumps(str(copy))}, "w"); '
+            f'[a.copy(n, b, "data/episode_" + n[{len(digits)}:]) for n in a]'
+        )
+        raise RecordingError(
+            'hdf5-groups',
+            f'{path} has the groups {", ".join(groups[:3])}, which are no known form of episodes: '
+            f'copy them into a group "data" with {shlex.join(["python3", "-c", code])}',
         )
     name = f'{layout.EPISODES}/{ref.path.name}' if names else ''
     group = layout.member(file, name or '/')
