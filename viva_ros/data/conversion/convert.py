@@ -200,7 +200,8 @@ def _import_episode(
 def _check_cameras(raw: RawEpisode) -> None:
     if not raw.cameras:
         raise RecordingError(
-            'episode-cameras-missing', 'has no camera: name its cameras in the map'
+            'episode-cameras-missing',
+            'has no camera: convert images that a note leaves out, or name others in the map',
         )
 
 
