@@ -105,6 +105,9 @@ class VideoMessages(Sequence[bytes]):
             if frame is not None:
                 start = (row, before) if decoder.is_key else start
                 starts[row] = start
+        parts = next((one for one in faults.values() if one.code == 'video-partial'), None)
+        if parts is not None:  # of the key frames, too: each may lack its other parts
+            faults, starts = faults | dict.fromkeys(starts, parts), {}
         return PacketIndex(starts, faults)
 
 
