@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded video packets: in place, by import and in a replay."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,19 @@ def test_camera_without_an_image_is_refused_with_the_reason(tmp_path: Path, caps
     assert main(['doctor', '--robot', str(robot), str(bag)]) == 1
     shown = capsys.readouterr().out
     assert 'set B frames to 0' in shown and 'record it' not in shown
+
+
+def test_refused_recording_is_imported_once_its_library_is_there(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag, robot = write_video_bag(tmp_path / 'bag', FFMPEG, 'h264'), tmp_path / 'robot.yaml'
+    robot.write_text(f'rate: 20\ntask: fold\ncameras: {{cam: {{topic: {TOPICS[FFMPEG]}}}}}\n')
+    command = ['import', str(bag), '--map', str(robot), '--success', '--out', str(tmp_path / 'd')]
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, 'find_spec', lambda name: None)
+        assert main(command) == 2
+    assert 'pip install' in ' '.join(capsys.readouterr().out.split())
+    assert main(command) == 0
 
 
 def test_gap_of_a_lost_packet_fails_the_limit(tmp_path: Path, capsys: Any) -> None:
