@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from support.foreign_robot import write_old_lerobot_dataset
 from support.message_packages import built
@@ -121,6 +122,9 @@ def test_recordings_without_a_robot_file_are_refused(tmp_path: Path, capsys: Any
     ('/left/joint_states', '/right/joint_states', False),
     ('/cam_1/image', '/cam_2/image', False),
     ('/cat', '/at', False),
+    ('/cam/image_raw', '/camera/image_raw/foxglove', True),
+    ('/joint_states', '/joint_state', True),
+    ('left_j1', 'left_j10', False),
 ])  # fmt: skip
 def test_names_are_like_by_words(wanted: str, name: str, is_like: bool) -> None:
     assert (like_names(wanted, [name, wanted]) == [name]) == is_like
@@ -200,6 +204,45 @@ def test_dataset_is_checked_by_its_features(tmp_path: Path, capsys: Any) -> None
     output = capsys.readouterr().out
     assert '-> there is observation.images.cam_high: if it is meant' in output
     assert 'lacks joint left_hand, it has left_waist, left_grip, right_waist' in output
+
+
+@pytest.mark.live
+def test_stamps_are_compared_with_a_published_clock(
+    listener: Any, tmp_path: Path, capsys: Any
+) -> None:
+    clock = listener.create_publisher(Clock, '/clock', 10)
+    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
+    numbers = itertools.count(1)
+
+    def publish() -> None:
+        stamp = header(next(numbers) * 20_000_000)
+        clock.publish(Clock(clock=stamp.stamp))
+        joints.publish(JointState(header=stamp, name=['a'], position=[0.1]))
+
+    listener.create_timer(0.02, publish)
+    path = robot_file(tmp_path, 'joints: [{topic: /joint_states}]\n')
+    code = doctor.main(['--seconds', '2', '--robot', str(path)])
+    output = capsys.readouterr().out
+    assert code == 0 and 'OK    joints /joint_states: ' in output, output
+    assert 'start the monitor with use_sim_time:=true' in output
+    listener.destroy_publisher(clock)
+
+
+@pytest.mark.live
+def test_slow_topic_names_the_limit_to_raise(listener: Any, tmp_path: Path, capsys: Any) -> None:
+    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
+
+    def publish() -> None:
+        joints.publish(JointState(header=header(time.time_ns()), name=['a'], position=[0.1]))
+
+    listener.create_timer(0.6, publish)
+    text = 'joints: [{topic: /joint_states}]\n'
+    arguments = ['--seconds', '1.2', '--robot', str(robot_file(tmp_path, text))]
+    assert doctor.main(arguments) == 1
+    assert 'raise max_gap under "limits" of the robot file' in capsys.readouterr().out
+    robot_file(tmp_path, text + 'limits: {max_gap: 3.0}\n')
+    code = doctor.main(arguments)
+    assert code == 0, capsys.readouterr().out
 
 
 @pytest.mark.live

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from viva_ros.core.errors import ConfigurationError, InputError
@@ -54,7 +55,13 @@ from viva_ros.nodes.video_inputs import check_camera, video_qos
 from viva_ros.robot.topic_map import RECEIVED, CameraSource, load_map
 
 DISCOVERY: Final = 8.0  # s, at most: participants announce themselves every 3 s
+SETTLING: Final = 1.0  # s, for /clock and further publishers of a topic
 TICK: Final = 0.1  # s
+CLOCK: Final = '/clock'
+SLOW: Final = (
+    'check the driver and the network; if the topic is meant to be that slow, raise max_gap under '
+    '"limits" of the robot file'
+)
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 
@@ -131,6 +138,7 @@ def check_robot(
         found.append(Finding(WARN, 'cameras', text, 'name them, or check with --engine DIR'))
     with _running(namespace) as (node, executor):
         _discover(node, executor, robot)
+        found += _clock(node)
         ears = _Ears(node, robot)
         found += ears.absent
         for _ in track(range(steps_of(duration))):
@@ -141,6 +149,15 @@ def check_robot(
 def steps_of(duration: float) -> int:
     """Return the number of steps in which the topics are heard for a time, s."""
     return max(1, round(duration / TICK))
+
+
+def _clock(node: Node) -> list[Finding]:
+    """Take the time from /clock if it is published, as the monitor of such a robot must."""
+    if not node.count_publishers(CLOCK):
+        return []
+    node.set_parameters([Parameter('use_sim_time', value=True)])
+    text = f'{CLOCK} is published: stamps are compared with it'
+    return [Finding(OK, 'clock', text, 'start the monitor with use_sim_time:=true')]
 
 
 def _engine_cameras(file: Path, info: EngineInfo) -> list[Finding]:
@@ -172,6 +189,7 @@ def _discover(node: Node, executor: SingleThreadedExecutor, robot: RobotTopics) 
         if all(node.count_publishers(node.resolve_topic_name(one)) for one in topics):
             break
         spin(executor, TICK)
+    spin(executor, SETTLING)
 
 
 class _Ears:
@@ -305,7 +323,7 @@ class _Ears:
         if gap > self._robot.sync.max_age:
             limit = f'at most {self._robot.sync.max_age:g} s is allowed (max_gap)'
             text = f'{one.topic} is silent for {gap:.3f} s, {limit}'
-            yield Finding(ERROR, one.subject, text, 'check the driver and the network')
+            yield Finding(ERROR, one.subject, text, SLOW)
         for text, count in one.faults.values():
             yield Finding(ERROR, one.subject, f'{text} ({count} of {len(one.times)} messages)')
         order = ordered(one.stamps)
