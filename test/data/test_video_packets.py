@@ -109,6 +109,18 @@ def test_stream_of_parts_of_pictures_has_no_image(tmp_path: Path) -> None:
     assert not frames.stamps.size and 'alignment=au' in frames.lost
 
 
+def test_streams_of_two_publishers_have_no_image(tmp_path: Path) -> None:
+    options = {'tune': 'zerolatency', 'preset': 'ultrafast', 'g': str(KEY_EVERY)}
+    other = encode('libx264', [255 - moving(k) for k in range(20)], options)
+    packets = [
+        (number, data) for number, pair in enumerate(zip(stream('h264'), other, strict=True))
+        for data in pair
+    ]  # fmt: skip
+    bag = write_video_bag(tmp_path / 'bag', FOXGLOVE, 'h264', packets=packets)
+    frames = open_recording(bag).cameras['cam'].frames(0, 1 << 62)
+    assert not frames.stamps.size and 'several publishers are on one topic' in frames.lost
+
+
 def test_camera_without_an_image_is_refused_with_the_reason(tmp_path: Path, capsys: Any) -> None:
     packets = list(enumerate(with_b_frames()))
     bag = write_video_bag(tmp_path / 'bag', FFMPEG, 'h264', packets=packets)

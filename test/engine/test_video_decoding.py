@@ -127,6 +127,14 @@ def test_packets_counted_by_the_publisher_show_a_loss() -> None:
     assert 'packet 9 follows packet 6' in str(errors[0])
 
 
+@pytest.mark.parametrize('codec', CODECS)
+def test_publisher_that_does_not_count_loses_no_picture(codec: str) -> None:
+    decoder = VideoDecoder()
+    for number, data in enumerate(stream(codec)):
+        frame = decoder.decode(VideoPacket(codec, 1000 + number, data, 0))
+        assert_own({number: to_image(frame)})
+
+
 def test_stamp_that_goes_back_waits_for_a_key_frame() -> None:
     packets, decoder = stream('h264'), VideoDecoder()
     decoder.decode(VideoPacket('h264', 2_000_000_000, packets[0]))

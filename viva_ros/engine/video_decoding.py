@@ -55,7 +55,10 @@ ONE_PERIOD: Final = (
     'refresh'
 )
 UNTIL_KEY: Final = 'no image until the next key frame'
-WHOLE: Final = 1000  # pictures in a row after which the messages of a stream have whole ones
+WHOLE: Final = 1000  # pictures in a row after which a stream with parts, or a mixed one, is used
+MIXED: Final = 200_000_000  # ns
+#: Codes of faults that make earlier images of the stream doubtful, too.
+DOUBTFUL: Final = ('video-partial', 'video-mixed')
 
 
 @dataclass(frozen=True)
@@ -237,22 +240,40 @@ class VideoDecoder:
             self.interrupt(f'stamp goes back by {(last.stamp - packet.stamp) * 1e-9:.3f} s')
         if packet.number is not None and last.number is not None:
             step = packet.number - last.number
-            if step < 1 or (self._step == 1 and step > 1):
+            if step < 0 or (self._step == 1 and step != 1):
                 self.interrupt(f'packet {packet.number} follows packet {last.number}')
             self._step = step
         if content.is_key:
             self._number = content.number
         elif content.has_picture and content.number is not None and self._number is not None:
+            if content.number == self._number and packet.data != last.data:
+                self._check_mixed(packet.stamp - last.stamp)
             if content.number != (self._number + 1) % content.numbers:
                 self.interrupt(f'picture {content.number} follows picture {self._number}')
             if content.is_counted:
                 self._number = content.number
 
+    def _check_mixed(self, interval: int) -> None:
+        """
+        Refuse the stream if two pictures with one number follow each other.
+
+        :param interval: between them, ns; a long one may hide as many losses as there are numbers
+        """
+        if 0 <= interval < MIXED:
+            self._doubted = WHOLE
+            raise self._stop(
+                InputError(
+                    'video-mixed',
+                    'two pictures in a row have the same number: several publishers are on one '
+                    'topic, whose images would mix; end all but one, or record each on its own',
+                )
+            )
+
     def _begin(self, packet: VideoPacket, content: PacketContent) -> None:
         """
         Begin with a key frame.
 
-        :raises InputError: if the packet is none, or parts of pictures came before
+        :raises InputError: if the packet is none, or the stream is doubtful
         """
         if self._doubted:
             self._doubted -= 1
