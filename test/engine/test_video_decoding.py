@@ -290,6 +290,19 @@ def test_rgb_video_keeps_its_colours() -> None:
     assert np.abs(image.astype(int) - images[0]).max() <= 2
 
 
+@pytest.mark.parametrize(('codec', 'encoder', 'options'), [
+    ('h264', 'libx264', {'tune': 'zerolatency', 'crf': '1'}),
+    ('h265', 'libx265', {'tune': 'zerolatency', 'x265-params': 'log-level=none:crf=1'}),
+])  # fmt: skip
+def test_grey_video_keeps_its_levels(codec: str, encoder: str, options: dict[str, str]) -> None:
+    levels = (4, 40, 128, 220, 252)
+    image = np.repeat(np.array(levels, np.uint8), 32)[None, :, None].repeat(64, 0).repeat(3, 2)
+    (data,) = encode(encoder, [image], options, 'gray')
+    packet = VideoPacket(f'{codec};gray;mono8;mono8', 1, data)
+    shown = to_image(VideoDecoder().decode(packet))[32, 16::32].astype(int)
+    assert np.abs(shown - np.array(levels)[:, None]).max() <= 2
+
+
 @pytest.mark.parametrize(('text', 'codec'), [
     ('h264', 'h264'), ('H264', 'h264'), ('libx264', 'h264'), ('h264_nvenc', 'h264'),
     ('h264;yuv420p;bgr8;bgr8', 'h264'), ('libx264;yuv420p;bgr8;rgb8', 'h264'),

@@ -57,6 +57,7 @@ ONE_PERIOD: Final = (
 UNTIL_KEY: Final = 'no image until the next key frame'
 WHOLE: Final = 1000  # pictures in a row after which a stream with parts, or a mixed one, is used
 MIXED: Final = 200_000_000  # ns
+VIDEO_RANGE, FULL_RANGE = 1, 2  # of FFmpeg
 #: Codes of faults that make earlier images of the stream doubtful, too.
 DOUBTFUL: Final = ('video-partial', 'video-mixed')
 
@@ -130,6 +131,11 @@ def codec_of(text: str) -> str:
             'image of that camera, or choose its raw topic',
         )
     return codec
+
+
+def is_grey(text: str) -> bool:
+    """Return whether a format says that grey images were encoded as they are, 0 to 255."""
+    return text.split(';')[1:2] == ['gray']
 
 
 class VideoDecoder:
@@ -322,6 +328,8 @@ class VideoDecoder:
                     'network and the driver',
                 )
             )
+        if is_grey(packet.format) and int(frames[0].color_range) not in (VIDEO_RANGE, FULL_RANGE):
+            frames[0].color_range = FULL_RANGE
         return frames[0]
 
     def _stop(self, fault: InputError) -> InputError:
@@ -391,7 +399,6 @@ def recognised(data: bytes) -> str:
 
 
 _converters = threading.local()
-VIDEO_RANGE, FULL_RANGE = 1, 2  # of FFmpeg
 
 
 def to_image(frame: Any) -> Image:
