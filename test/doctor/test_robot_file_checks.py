@@ -5,6 +5,7 @@
 import importlib
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from support.scripted_robot import (
     without,
     write_stream,
 )
-from support.video_streams import stream
+from support.video_streams import stream, with_b_frames
 
 from viva_ros.cli import doctor
 from viva_ros.doctor.findings import like_names
@@ -245,15 +246,11 @@ def test_slow_topic_names_the_limit_to_raise(listener: Any, tmp_path: Path, caps
     assert code == 0, capsys.readouterr().out
 
 
-@pytest.mark.live
-def test_video_camera_is_decoded_after_its_key_frame(
-    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
-    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
-    video = listener.create_publisher(kind, '/cam/ffmpeg', 10)
-    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
-    packets, numbers = stream('h264'), itertools.count()
+def publish_video(node: Any, kind: Any, packets: Sequence[bytes]) -> None:
+    """Publish packets and joints at 20 Hz."""
+    video = node.create_publisher(kind, '/cam/ffmpeg', 10)
+    joints = node.create_publisher(JointState, '/joint_states', qos.JOINTS)
+    numbers = itertools.count()
 
     def publish() -> None:
         number = next(numbers)
@@ -262,7 +259,29 @@ def test_video_camera_is_decoded_after_its_key_frame(
         data = packets[number % len(packets)]
         video.publish(kind(header=stamp, encoding='libx264', pts=number, data=data))
 
-    listener.create_timer(0.05, publish)
+    node.create_timer(0.05, publish)
+
+
+@pytest.mark.live
+def test_video_camera_without_a_picture_has_the_reason(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    publish_video(listener, kind, with_b_frames())
+    text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
+    assert doctor.main(['--seconds', '1.5', '--robot', str(robot_file(tmp_path, text))]) == 1
+    output = capsys.readouterr().out
+    assert 'has packets, but no picture: ' in output and 'set B frames to 0' in output
+
+
+@pytest.mark.live
+def test_video_camera_is_decoded_after_its_key_frame(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    publish_video(listener, kind, stream('h264'))
     text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
     code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
     output = capsys.readouterr().out

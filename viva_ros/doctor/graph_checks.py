@@ -76,6 +76,7 @@ class _Input:
     :param first: time of the first message that can be used, ns
     :param senders: joint to the ids of its publishers; '' stands for a camera
     :param faults: first text of each kind of message that cannot be used, and their number
+    :param unreadable: why the newest video packet has no picture
     """
 
     name: str
@@ -92,6 +93,7 @@ class _Input:
     newest: Any = None
     first: int | None = None
     decoder: VideoDecoder | None = None
+    unreadable: InputError | None = None
 
     def note(self, kind: str, text: str) -> None:
         """Count a message that cannot be used."""
@@ -283,6 +285,7 @@ class _Ears:
         try:
             frame = one.decoder.decode(packet_of(message, stamp))
         except InputError as error:
+            one.unreadable = error
             if one.newest is not None:  # else it waits for the first key frame
                 one.note(error.code, f'{one.topic}: {error}')
             return str(error)
@@ -353,8 +356,8 @@ class _Ears:
             yield Finding(WARN, one.subject, frame_loss_text(one.topic, share))
         options = self._robot.options[one.name]
         if one.newest is None:
-            text = f'{one.topic} has packets, but no picture'
-            yield Finding(ERROR, one.subject, text, 'let it send key frames at least every second')
+            why = f': {one.unreadable}' if one.unreadable is not None else ''
+            yield Finding(ERROR, one.subject, f'{one.topic} has packets, but no picture{why}')
             return
         try:
             image = decode(one.newest, None, find_bridge().view, options)
