@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded video packets: in place, by import and in a replay."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 from support.errors import raises
 from support.video_bags import EPOCH, PERIOD, TOPICS, write_video_bag
-from support.video_streams import ENCODERS, KEY_EVERY, moving
+from support.video_streams import (
+    ENCODERS,
+    KEY_EVERY,
+    encode,
+    moving,
+    split_units,
+    stream,
+    with_b_frames,
+)
 
 from viva_ros.cli.main import main
 from viva_ros.core.observation import Unknown
@@ -62,6 +71,81 @@ def test_frames_after_a_lost_packet_are_counted(tmp_path: Path, kind: str, codec
     (note,) = episode.notes
     assert '10 of 17 packets have no image: 6 x no key frame' in note
     assert '4 x ' in note and 'no image until the next key frame' in note
+
+
+@pytest.mark.parametrize('kind', VIDEO)
+@pytest.mark.parametrize('codec', ['h264', 'h265'])
+def test_key_frame_may_have_the_stamp_of_its_parameters(
+    tmp_path: Path, kind: str, codec: str
+) -> None:
+    packets: list[tuple[int, bytes]] = []
+    for number, data in enumerate(stream(codec)):
+        sets, rest = split_units(codec, data)
+        packets += [*((number, one) for one in sets), (number, b''.join(rest))]
+    bag = write_video_bag(tmp_path / 'bag', kind, codec, packets=packets)
+    (episode,) = episodes_of(open_recording(bag))
+    frames = episode.cameras['cam']
+    assert len(frames.images) == 20 and not episode.notes
+    assert all(shows(frames.images[k], k) for k in (19, 8, 0, 16))
+    known = [
+        entry for entry in replay(open_recording(bag), ['cam'], ['a', 'b'], 1e9 / PERIOD)
+        if not isinstance(entry.observation, Unknown)
+    ]  # fmt: skip
+    assert len(known) == 20
+    for entry in known:
+        assert not isinstance(entry.observation, Unknown)
+        assert shows(entry.observation.images['cam'], (entry.stamp - EPOCH) // PERIOD)
+
+
+def test_stream_of_parts_of_pictures_has_no_image(tmp_path: Path) -> None:
+    options = {'tune': 'zerolatency', 'x265-params': 'slices=2:log-level=none:ctu=16:keyint=8'}
+    whole = encode('libx265', [moving(k, (192, 256)) for k in range(20)], options)
+    packets: list[tuple[int, bytes]] = []
+    for number, data in enumerate(whole):
+        sets, (*rest, last) = split_units('h265', data)
+        packets += [(number, b''.join([*sets, *rest])), (number, last)]
+    bag = write_video_bag(tmp_path / 'bag', FOXGLOVE, 'h265', packets=packets)
+    frames = open_recording(bag).cameras['cam'].frames(0, 1 << 62)
+    assert not frames.stamps.size and 'alignment=au' in frames.lost
+
+
+def test_streams_of_two_publishers_have_no_image(tmp_path: Path) -> None:
+    options = {'tune': 'zerolatency', 'preset': 'ultrafast', 'g': str(KEY_EVERY)}
+    other = encode('libx264', [255 - moving(k) for k in range(20)], options)
+    packets = [
+        (number, data) for number, pair in enumerate(zip(stream('h264'), other, strict=True))
+        for data in pair
+    ]  # fmt: skip
+    bag = write_video_bag(tmp_path / 'bag', FOXGLOVE, 'h264', packets=packets)
+    frames = open_recording(bag).cameras['cam'].frames(0, 1 << 62)
+    assert not frames.stamps.size and 'several publishers are on one topic' in frames.lost
+
+
+def test_camera_without_an_image_is_refused_with_the_reason(tmp_path: Path, capsys: Any) -> None:
+    packets = list(enumerate(with_b_frames()))
+    bag = write_video_bag(tmp_path / 'bag', FFMPEG, 'h264', packets=packets)
+    robot = tmp_path / 'robot.yaml'
+    robot.write_text(f'rate: 20\ntask: fold\ncameras: {{cam: {{topic: {TOPICS[FFMPEG]}}}}}\n')
+    command = ['import', str(bag), '--map', str(robot), '--success', '--out', str(tmp_path / 'd')]
+    assert main(command) == 2
+    shown = capsys.readouterr().out
+    assert 'set B frames to 0' in shown and 'leave it out' not in shown
+    assert main(['doctor', '--robot', str(robot), str(bag)]) == 1
+    shown = capsys.readouterr().out
+    assert 'set B frames to 0' in shown and 'record it' not in shown
+
+
+def test_refused_recording_is_imported_once_its_library_is_there(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag, robot = write_video_bag(tmp_path / 'bag', FFMPEG, 'h264'), tmp_path / 'robot.yaml'
+    robot.write_text(f'rate: 20\ntask: fold\ncameras: {{cam: {{topic: {TOPICS[FFMPEG]}}}}}\n')
+    command = ['import', str(bag), '--map', str(robot), '--success', '--out', str(tmp_path / 'd')]
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, 'find_spec', lambda name: None)
+        assert main(command) == 2
+    assert 'pip install' in ' '.join(capsys.readouterr().out.split())
+    assert main(command) == 0
 
 
 def test_gap_of_a_lost_packet_fails_the_limit(tmp_path: Path, capsys: Any) -> None:

@@ -5,6 +5,7 @@
 import importlib
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from support.foreign_robot import write_old_lerobot_dataset
 from support.message_packages import built
@@ -36,7 +38,7 @@ from support.scripted_robot import (
     without,
     write_stream,
 )
-from support.video_streams import stream
+from support.video_streams import stream, with_b_frames
 
 from viva_ros.cli import doctor
 from viva_ros.doctor.findings import like_names
@@ -148,6 +150,9 @@ def test_recordings_without_a_robot_file_are_refused(tmp_path: Path, capsys: Any
     ('/left/joint_states', '/right/joint_states', False),
     ('/cam_1/image', '/cam_2/image', False),
     ('/cat', '/at', False),
+    ('/cam/image_raw', '/camera/image_raw/foxglove', True),
+    ('/joint_states', '/joint_state', True),
+    ('left_j1', 'left_j10', False),
 ])  # fmt: skip
 def test_names_are_like_by_words(wanted: str, name: str, is_like: bool) -> None:
     assert (like_names(wanted, [name, wanted]) == [name]) == is_like
@@ -230,14 +235,49 @@ def test_dataset_is_checked_by_its_features(tmp_path: Path, capsys: Any) -> None
 
 
 @pytest.mark.live
-def test_video_camera_is_decoded_after_its_key_frame(
-    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+def test_stamps_are_compared_with_a_published_clock(
+    listener: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
-    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
-    video = listener.create_publisher(kind, '/cam/ffmpeg', 10)
+    clock = listener.create_publisher(Clock, '/clock', 10)
     joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
-    packets, numbers = stream('h264'), itertools.count()
+    numbers = itertools.count(1)
+
+    def publish() -> None:
+        stamp = header(next(numbers) * 20_000_000)
+        clock.publish(Clock(clock=stamp.stamp))
+        joints.publish(JointState(header=stamp, name=['a'], position=[0.1]))
+
+    listener.create_timer(0.02, publish)
+    path = robot_file(tmp_path, 'joints: [{topic: /joint_states}]\n')
+    code = doctor.main(['--seconds', '2', '--robot', str(path)])
+    output = capsys.readouterr().out
+    assert code == 0 and 'OK    joints /joint_states: ' in output, output
+    assert 'start the monitor with use_sim_time:=true' in output
+    listener.destroy_publisher(clock)
+
+
+@pytest.mark.live
+def test_slow_topic_names_the_limit_to_raise(listener: Any, tmp_path: Path, capsys: Any) -> None:
+    joints = listener.create_publisher(JointState, '/joint_states', qos.JOINTS)
+
+    def publish() -> None:
+        joints.publish(JointState(header=header(time.time_ns()), name=['a'], position=[0.1]))
+
+    listener.create_timer(0.6, publish)
+    text = 'joints: [{topic: /joint_states}]\n'
+    arguments = ['--seconds', '1.2', '--robot', str(robot_file(tmp_path, text))]
+    assert doctor.main(arguments) == 1
+    assert 'raise max_gap under "limits" of the robot file' in capsys.readouterr().out
+    robot_file(tmp_path, text + 'limits: {max_gap: 3.0}\n')
+    code = doctor.main(arguments)
+    assert code == 0, capsys.readouterr().out
+
+
+def publish_video(node: Any, kind: Any, packets: Sequence[bytes]) -> None:
+    """Publish packets and joints at 20 Hz."""
+    video = node.create_publisher(kind, '/cam/ffmpeg', 10)
+    joints = node.create_publisher(JointState, '/joint_states', qos.JOINTS)
+    numbers = itertools.count()
 
     def publish() -> None:
         number = next(numbers)
@@ -246,7 +286,29 @@ def test_video_camera_is_decoded_after_its_key_frame(
         data = packets[number % len(packets)]
         video.publish(kind(header=stamp, encoding='libx264', pts=number, data=data))
 
-    listener.create_timer(0.05, publish)
+    node.create_timer(0.05, publish)
+
+
+@pytest.mark.live
+def test_video_camera_without_a_picture_has_the_reason(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    publish_video(listener, kind, with_b_frames())
+    text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
+    assert doctor.main(['--seconds', '1.5', '--robot', str(robot_file(tmp_path, text))]) == 1
+    output = capsys.readouterr().out
+    assert 'has packets, but no picture: ' in output and 'set B frames to 0' in output
+
+
+@pytest.mark.live
+def test_video_camera_is_decoded_after_its_key_frame(
+    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+    publish_video(listener, kind, stream('h264'))
     text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
     code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
     output = capsys.readouterr().out

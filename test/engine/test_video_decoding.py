@@ -14,9 +14,11 @@ from support.video_streams import (
     KEY_EVERY,
     MATRICES,
     SIZE,
+    START_CODE,
     colour_packet,
     encode,
     moving,
+    split_units,
     stream,
     with_b_frames,
 )
@@ -125,6 +127,14 @@ def test_packets_counted_by_the_publisher_show_a_loss() -> None:
     assert 'packet 9 follows packet 6' in str(errors[0])
 
 
+@pytest.mark.parametrize('codec', CODECS)
+def test_publisher_that_does_not_count_loses_no_picture(codec: str) -> None:
+    decoder = VideoDecoder()
+    for number, data in enumerate(stream(codec)):
+        frame = decoder.decode(VideoPacket(codec, 1000 + number, data, 0))
+        assert_own({number: to_image(frame)})
+
+
 def test_stamp_that_goes_back_waits_for_a_key_frame() -> None:
     packets, decoder = stream('h264'), VideoDecoder()
     decoder.decode(VideoPacket('h264', 2_000_000_000, packets[0]))
@@ -186,9 +196,9 @@ def test_packet_with_a_part_of_a_picture_is_refused(
     begin, _ = list(units(packets[1]))[-1]
     part = b'\x00\x00\x01' + packets[1][begin:]
     _, errors = decode(codec, [(0, packets[0]), (1, packets[1][:begin]), (2, part)])
-    assert 'alignment=au' in str(errors[-1]) or 'damaged' in str(errors[-1])
-    _, errors = decode(codec, [(0, packets[0]), (1, part)])
-    assert [error.code for error in errors] == ['video-damaged']
+    assert 'alignment=au' in str(errors[-1])
+    images, errors = decode(codec, [(0, packets[0]), (1, part), (2, packets[0])])
+    assert list(images) == [0] and {error.code for error in errors} == {'video-partial'}
     assert 'one whole picture' in str(errors[0])
 
 
@@ -198,6 +208,60 @@ def test_packet_of_parameters_has_no_picture() -> None:
     parameters, picture = packets[0][: heads[1][1]], b'\x00\x00\x01' + packets[0][begin:]
     images, errors = decode('h264', [(0, parameters), (1, picture), (2, packets[1])])
     assert list(images) == [1, 2] and not errors
+
+
+#: NAL units that are no picture: SEI, access unit delimiter, filler, end of sequence.
+H264_UNITS = ('0605046162636480', '09f0', '0cffff80', '0a')
+H265_UNITS = ('4e0105046162636480', '460150', '4801')
+
+
+@pytest.mark.parametrize(('codec', 'unit'), [
+    *(('h264', unit) for unit in H264_UNITS), *(('h265', unit) for unit in H265_UNITS),
+    ('av1', ''),
+])  # fmt: skip
+def test_packet_without_a_picture_loses_none(codec: str, unit: str) -> None:
+    other = START_CODE + bytes.fromhex(unit) if unit else b'\x12\x00'  # temporal delimiter
+    packets = list(enumerate(stream(codec)))
+    packets.insert(KEY_EVERY + 3, (-1, other))
+    images, errors = decode(codec, packets)
+    assert not errors and list(images) == list(range(20))
+
+
+@pytest.mark.parametrize('codec', ['h264', 'h265'])
+def test_each_parameter_set_may_have_its_own_packet(codec: str) -> None:
+    packets: list[tuple[int, bytes]] = []
+    for number, data in enumerate(stream(codec)):
+        sets, rest = split_units(codec, data)
+        packets += [*((-1, one) for one in sets if not number), (number, b''.join(rest))]
+    images, errors = decode(codec, [one for one in packets if one[0] != 3])
+    assert sorted(set(range(20)) - images.keys()) == list(range(3, KEY_EVERY))
+    assert len(errors) == KEY_EVERY - 4
+    assert_own(images)
+
+
+@pytest.mark.parametrize('codec', ['h264', 'h265'])
+def test_missing_parameters_are_named_until_they_come(codec: str) -> None:
+    packets = list(enumerate(stream(codec)))
+    packets[0] = 0, b''.join(split_units(codec, packets[0][1])[1])
+    images, errors = decode(codec, packets)
+    assert list(images) == list(range(KEY_EVERY, 20))
+    assert {error.code for error in errors} == {'video-parameters'}
+
+
+def test_units_with_lengths_are_not_annex_b() -> None:
+    for size in (2, 300, 511):
+        assert size.to_bytes(4)[:3] in (b'\x00\x00\x00', b'\x00\x00\x01')
+        with pytest.raises(ValueError, match='no start codes'):
+            list(units(size.to_bytes(4) + b'\x65' * size))
+
+
+def test_av1_frames_coded_ahead_name_low_delay() -> None:
+    images = [moving(k) for k in range(20)]
+    options = {'preset': '8', 'crf': '20', 'g': '8', 'svtav1-params': 'lp=1'}
+    shown, errors = decode('av1', enumerate(encode('libsvtav1', images, options)))
+    assert {error.code for error in errors} == {'video-order'}
+    assert 'pred-struct=1' in str(errors[0])
+    assert_own(shown)
 
 
 @pytest.mark.parametrize('codec', CODECS)
@@ -224,6 +288,19 @@ def test_rgb_video_keeps_its_colours() -> None:
     (data,) = encode('libx264rgb', images, {'tune': 'zerolatency', 'crf': '1'}, 'rgb24')
     image = to_image(VideoDecoder().decode(VideoPacket('libx264rgb', 1, data)))
     assert np.abs(image.astype(int) - images[0]).max() <= 2
+
+
+@pytest.mark.parametrize(('codec', 'encoder', 'options'), [
+    ('h264', 'libx264', {'tune': 'zerolatency', 'crf': '1'}),
+    ('h265', 'libx265', {'tune': 'zerolatency', 'x265-params': 'log-level=none:crf=1'}),
+])  # fmt: skip
+def test_grey_video_keeps_its_levels(codec: str, encoder: str, options: dict[str, str]) -> None:
+    levels = (4, 40, 128, 220, 252)
+    image = np.repeat(np.array(levels, np.uint8), 32)[None, :, None].repeat(64, 0).repeat(3, 2)
+    (data,) = encode(encoder, [image], options, 'gray')
+    packet = VideoPacket(f'{codec};gray;mono8;mono8', 1, data)
+    shown = to_image(VideoDecoder().decode(packet))[32, 16::32].astype(int)
+    assert np.abs(shown - np.array(levels)[:, None]).max() <= 2
 
 
 @pytest.mark.parametrize(('text', 'codec'), [

@@ -32,7 +32,7 @@ from viva_ros.nodes.diagnostics import WARN
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.robot_topics import image_type, message_class, robot_topics
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.video_inputs import VideoInputs, check_camera, video_qos
+from viva_ros.nodes.video_inputs import OTHER_PUBLISHER, VideoInputs, check_camera, video_qos
 
 Delivered = list[tuple[str, int, DecodedPicture | str]]
 ENGINE = EngineInfo(('cam',), ('a',), 1.0, (64, 64), ('fold',), 'f' * 16, 'fake')
@@ -69,13 +69,22 @@ def test_video_is_equal_live_and_recorded(
 def test_gap_is_refused_until_the_next_key_frame(listener: Any) -> None:
     video, delivered = made(listener)
     for number, data in enumerate(stream('h265')[: KEY_EVERY + 1]):
-        gap = '3 packets are missing' if number == 5 else ''
+        gap = ('3 packets are missing',) if number == 5 else ()
         video.put('cam', VideoPacket('h265', 1 + number, data), gap)
     wait(lambda: len(delivered) == KEY_EVERY + 1, 'all results')
     video.destroy()
     texts = [one for _, _, one in delivered if isinstance(one, str)]
     assert [stamp for _, stamp, one in delivered if isinstance(one, str)] == [6, 7, 8]
     assert all(text.startswith('3 packets are missing: no image until') for text in texts)
+
+
+def test_packet_of_another_publisher_names_the_remedy(listener: Any) -> None:
+    video, delivered = made(listener)
+    video.put('cam', VideoPacket('h264', 1, stream('h264')[0]))
+    video.put('cam', VideoPacket('h264', 2, stream('h264')[1]), OTHER_PUBLISHER)
+    wait(lambda: len(delivered) == 2, 'all results')
+    video.destroy()
+    assert 'end all but one publisher of that topic' in str(delivered[1][2])
 
 
 def test_decoder_that_is_too_slow_waits_for_a_key_frame(

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags with a video camera and two joints; picture k shows the number k."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,20 +32,21 @@ def packet_message(kind: str, text: str, number: int, data: bytes) -> Any:
 
 def write_video_bag(
     path: Path, kind: str, codec: str, numbers: Iterable[int] = range(20), text: str = '',
-    topic: str = '',
+    topic: str = '', packets: Sequence[tuple[int, bytes]] = (),
 ) -> Path:  # fmt: skip
     """
     Write a bag.
 
     :param numbers: of the recorded packets
     :param text: format in the messages; '' for the codec
+    :param packets: with their numbers; empty for one of each number of ``stream``
     """
     numbers = set(numbers)
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         store = typestore()
         video = writer.add_connection(topic or TOPICS[kind], kind, typestore=store)
         joints = writer.add_connection('/joint_states', JOINT_STATE, typestore=store)
-        for number, data in enumerate(stream(codec)):
+        for number, data in packets or list(enumerate(stream(codec))):
             at = EPOCH + number * PERIOD
             state = joint_state(at, ['a', 'b'], np.array([0.01 * number, 0.5]))
             writer.write(joints, at, serialise(JOINT_STATE, state))

@@ -10,6 +10,8 @@ from typing import Any, Final
 import av
 import numpy as np
 
+from viva_ros.engine.video_bitstream import units
+
 KEY_EVERY: Final = 8  # packets
 SIZE: Final = (96, 128)  # height, width, px
 #: Format in messages to the encoder of FFmpeg and its options, for streams without delay.
@@ -123,3 +125,17 @@ def with_b_frames() -> tuple[bytes, ...]:
     """Return H.264 packets that are decoded in another order than shown."""
     options = {'bf': '2', 'g': str(KEY_EVERY), 'preset': 'medium', 'b-adapt': '0'}
     return tuple(encode('libx264', [moving(k) for k in range(20)], options))
+
+
+START_CODE: Final = b'\x00\x00\x00\x01'
+
+
+def split_units(codec: str, data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return the parameter sets of a packet of H.264 or H.265, and its slices and other units."""
+    parts = [START_CODE + data[begin:end].rstrip(b'\x00') for begin, end in units(data)]
+    kinds = [part[4] & 31 if codec == 'h264' else part[4] >> 1 for part in parts]
+    found = [kind in (7, 8, 32, 33, 34) for kind in kinds]
+    return (
+        [part for part, one in zip(parts, found, strict=True) if one],
+        [part for part, one in zip(parts, found, strict=True) if not one],
+    )

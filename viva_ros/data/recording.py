@@ -110,19 +110,16 @@ class Track:
         :param stamps: of all messages in the order of the file, ns
         """
         recorded = [(row, at) for row, at in enumerate(stamps) if begin <= at < end]
-        one = ordered([at for _, at in recorded])
-        rows = [recorded[k][0] for k in one.rows]
         if not isinstance(self.data, VideoMessages):
-            return Frames(
-                one.stamps, self.pictures(rows), one.backwards, one.unstamped, one.repeated
-            )
+            one = ordered([at for _, at in recorded])
+            images = self.pictures([recorded[k][0] for k in one.rows])
+            return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated)
         index = self.data.packets(stamps)
-        kept = [k for k, row in enumerate(rows) if row in index.starts]
-        images = VideoPictures(self.data, index, [rows[k] for k in kept], self.options)
-        return Frames(
-            one.stamps[kept], images, one.backwards, one.unstamped, one.repeated,
-            index.lost_text([row for row, _ in recorded]),
-        )  # fmt: skip
+        lost = index.lost_text([row for row, _ in recorded])
+        shown = [(row, at) for row, at in recorded if row in index.starts]
+        one = ordered([at for _, at in shown])  # parameters may have the stamp of an image
+        images = VideoPictures(self.data, index, [shown[k][0] for k in one.rows], self.options)
+        return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated, lost)
 
 
 def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:

@@ -158,7 +158,10 @@ def _stream_refusals(
 ) -> list[tuple[str, str]]:
     reasons = []
     for name, one in figures.items():
-        if not one.messages:
+        lost = getattr(streams.by_name[name], 'lost', '')
+        if lost and not one.messages:
+            reasons.append(('stream-undecodable', f'{name}: {lost}'))
+        elif not one.messages:
             text = f'{name} has no messages: leave it out of the map, or record it'
             reasons.append(('stream-empty', text))
         elif one.gap > limits.max_gap:

@@ -17,7 +17,13 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions, reordered
-from viva_ros.engine.video_decoding import VideoDecoder, check_library, packet_of, to_image
+from viva_ros.engine.video_decoding import (
+    DOUBTFUL,
+    VideoDecoder,
+    check_library,
+    packet_of,
+    to_image,
+)
 
 FFMPEG: Final = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
 FOXGLOVE: Final = 'foxglove_msgs/msg/CompressedVideo'
@@ -105,6 +111,9 @@ class VideoMessages(Sequence[bytes]):
             if frame is not None:
                 start = (row, before) if decoder.is_key else start
                 starts[row] = start
+        doubt = next((one for one in faults.values() if one.code in DOUBTFUL), None)
+        if doubt is not None:  # also of key frames, which may lack their other parts
+            faults, starts = faults | dict.fromkeys(starts, doubt), {}
         return PacketIndex(starts, faults)
 
 

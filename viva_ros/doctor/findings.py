@@ -14,7 +14,8 @@ from viva_ros.engine.api import EngineInfo
 OK: Final = 'ok'
 WARN: Final = 'warn'
 ERROR: Final = 'error'
-TRANSPORT: Final = re.compile(r'/(compressed|raw|ffmpeg)$')
+TRANSPORT: Final = re.compile(r'/(compressed|raw|ffmpeg|foxglove)$')
+SHORTEST: Final = 3  # letters of a shortened word
 WORD: Final = re.compile(r'[a-z]+|[0-9]+')
 
 
@@ -37,7 +38,7 @@ def like_names(wanted: str, existing: Iterable[str]) -> list[str]:
     Return the names that differ from a name only by spelling, transport or the parts before it.
 
     Case, separators and a transport behind the last '/' do not count: '/cam_high/image_raw' is
-    like '/robot/CamHigh/image_raw/compressed'.
+    like '/robot/CamHigh/image_raw/compressed'. Words may be shortened: 'cam' is like 'camera'.
     """
     own = _words(wanted)
     return [name for name in existing if name != wanted and _are_like(own, _words(name))]
@@ -50,7 +51,15 @@ def _words(name: str) -> list[str]:
 
 def _are_like(one: Sequence[str], other: Sequence[str]) -> bool:
     short, long = sorted((one, other), key=len)
-    return bool(short) and (long[-len(short) :] == short or ''.join(one) == ''.join(other))
+    if not short or ''.join(one) == ''.join(other):
+        return bool(short)
+    pairs = zip(short, long[-len(short) :], strict=True)
+    return all(a == b or _is_shortened(a, b) for a, b in pairs)
+
+
+def _is_shortened(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= SHORTEST and long.startswith(short)
 
 
 def like_text(wanted: Iterable[str], existing: Sequence[str]) -> str:

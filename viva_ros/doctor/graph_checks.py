@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from viva_ros.core.errors import ConfigurationError, InputError
@@ -54,7 +55,13 @@ from viva_ros.nodes.video_inputs import check_camera, video_qos
 from viva_ros.robot.topic_map import RECEIVED, CameraSource, load_map
 
 DISCOVERY: Final = 8.0  # s, at most: participants announce themselves every 3 s
+SETTLING: Final = 1.0  # s, for /clock and further publishers of a topic
 TICK: Final = 0.1  # s
+CLOCK: Final = '/clock'
+SLOW: Final = (
+    'check the driver and the network; if the topic is meant to be that slow, raise max_gap under '
+    '"limits" of the robot file'
+)
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 
@@ -69,6 +76,7 @@ class _Input:
     :param first: time of the first message that can be used, ns
     :param senders: joint to the ids of its publishers; '' stands for a camera
     :param faults: first text of each kind of message that cannot be used, and their number
+    :param unreadable: why the newest video packet has no picture
     """
 
     name: str
@@ -85,6 +93,7 @@ class _Input:
     newest: Any = None
     first: int | None = None
     decoder: VideoDecoder | None = None
+    unreadable: InputError | None = None
 
     def note(self, kind: str, text: str) -> None:
         """Count a message that cannot be used."""
@@ -132,6 +141,7 @@ def check_robot(
         found.append(Finding(WARN, 'cameras', text, 'name them, or check with --engine DIR'))
     with _running(namespace) as (node, executor):
         _discover(node, executor, robot)
+        found += _clock(node)
         ears = _Ears(node, robot)
         found += ears.absent
         for _ in track(range(steps_of(duration))):
@@ -142,6 +152,15 @@ def check_robot(
 def steps_of(duration: float) -> int:
     """Return the number of steps in which the topics are heard for a time, s."""
     return max(1, round(duration / TICK))
+
+
+def _clock(node: Node) -> list[Finding]:
+    """Take the time from /clock if it is published, as the monitor of such a robot must."""
+    if not node.count_publishers(CLOCK):
+        return []
+    node.set_parameters([Parameter('use_sim_time', value=True)])
+    text = f'{CLOCK} is published: stamps are compared with it'
+    return [Finding(OK, 'clock', text, 'start the monitor with use_sim_time:=true')]
 
 
 def _engine_cameras(file: Path, info: EngineInfo) -> list[Finding]:
@@ -173,6 +192,7 @@ def _discover(node: Node, executor: SingleThreadedExecutor, robot: RobotTopics) 
         if all(node.count_publishers(node.resolve_topic_name(one)) for one in topics):
             break
         spin(executor, TICK)
+    spin(executor, SETTLING)
 
 
 class _Ears:
@@ -266,6 +286,7 @@ class _Ears:
         try:
             frame = one.decoder.decode(packet_of(message, stamp))
         except InputError as error:
+            one.unreadable = error
             if one.newest is not None:  # else it waits for the first key frame
                 one.note(error.code, f'{one.topic}: {error}')
             return str(error)
@@ -306,7 +327,7 @@ class _Ears:
         if gap > self._robot.sync.max_age:
             limit = f'at most {self._robot.sync.max_age:g} s is allowed (max_gap)'
             text = f'{one.topic} is silent for {gap:.3f} s, {limit}'
-            yield Finding(ERROR, one.subject, text, 'check the driver and the network')
+            yield Finding(ERROR, one.subject, text, SLOW)
         for text, count in one.faults.values():
             yield Finding(ERROR, one.subject, f'{text} ({count} of {len(one.times)} messages)')
         order = ordered(one.stamps)
@@ -336,8 +357,8 @@ class _Ears:
             yield Finding(WARN, one.subject, frame_loss_text(one.topic, share))
         options = self._robot.options[one.name]
         if one.newest is None:
-            text = f'{one.topic} has packets, but no picture'
-            yield Finding(ERROR, one.subject, text, 'let it send key frames at least every second')
+            why = f': {one.unreadable}' if one.unreadable is not None else ''
+            yield Finding(ERROR, one.subject, f'{one.topic} has packets, but no picture{why}')
             return
         try:
             image = decode(one.newest, None, find_bridge().view, options)

@@ -89,6 +89,9 @@ def _cameras(recording: Recording, robot: TopicMap, usable: _Usable) -> list[Fin
             found.append(Finding(ERROR, subject, str(error), remedy))
             continue
         usable.cameras[name] = source
+        if frames.lost and not frames.stamps.size:
+            found.append(Finding(ERROR, subject, f'{track.topic}: {frames.lost}'))
+            continue
         if not frames.stamps.size:
             found.append(Finding(ERROR, subject, f'{track.topic} has no messages', 'record it'))
             continue

@@ -8,14 +8,14 @@ in its low overhead format. A decoder conceals a lost H.264 or AV1 packet withou
 numbers of the pictures show it. H.265 needs none: its packets list the pictures that they need.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 START: Final = b'\x00\x00\x01'
 WITHIN: Final = (
-    'it begins within a picture: each message must have one whole picture, such as alignment=au '
-    'of GStreamer'
+    'begins within a picture: each message must have one whole picture, such as alignment=au of '
+    'GStreamer'
 )
 UNUSED: Final = 127  # kind of a NAL unit of H.265 that is left out
 SLICE_HEAD: Final = 64  # bytes with the picture number of a slice
@@ -31,6 +31,7 @@ class PacketContent:
     :param parameters: parameter sets or sequence header in it, with their framing; may be empty
     :param number: of the picture, in [0, numbers); None if it has none
     :param is_counted: whether the next picture has the next number
+    :param is_ahead: whether it has a frame that is shown later, or shows an earlier one
     """
 
     has_picture: bool = False
@@ -39,6 +40,11 @@ class PacketContent:
     number: int | None = None
     numbers: int = 1
     is_counted: bool = True
+    is_ahead: bool = False
+
+
+class PartialPictureError(ValueError):
+    """A packet does not begin with the first slice of a picture."""
 
 
 class Bitstream(Protocol):
@@ -48,8 +54,13 @@ class Bitstream(Protocol):
         """
         Read the headers of a packet.
 
+        :raises PartialPictureError: if it begins within a picture
         :raises ValueError: if the packet has another format
         """
+        ...
+
+    def merge(self, before: bytes, new: bytes) -> tuple[bytes, bool]:
+        """Return parameters and newer ones, each id once; and whether they suffice."""
         ...
 
 
@@ -86,12 +97,40 @@ def units(data: bytes) -> Iterator[tuple[int, int]]:
     :raises ValueError: if the data do not begin with a start code
     """
     at = data.find(START)
-    if at < 0 or data[:at].strip(b'\x00'):
+    if at < 0 or data[:at].strip(b'\x00') or (at == 0 and _has_lengths(data)):
         raise ValueError('it has no start codes of Annex B')
     while at >= 0:
         begin = at + len(START)
         at = data.find(START, begin)
         yield begin, len(data) if at < 0 else at
+
+
+def _has_lengths(data: bytes) -> bool:
+    """Return whether NAL units have lengths, as in MP4: 256 to 511 look like a start code."""
+    at = 0
+    while 0 <= at < len(data):
+        at += 4 + int.from_bytes(data[at : at + 4])
+    return at == len(data)
+
+
+def _merged(
+    before: bytes, new: bytes, id_of: Callable[[int, bytes], int], kind_of: Callable[[int], int],
+    kinds: Collection[int],
+) -> tuple[bytes, bool]:  # fmt: skip
+    """
+    Merge parameter sets.
+
+    :param id_of: of a kind and a NAL unit
+    :param kind_of: of the first byte of a NAL unit
+    :param kinds: those that a key frame needs
+    """
+    found: dict[tuple[int, int], bytes] = {}
+    for data in filter(None, (before, new)):
+        for begin, end in units(data):
+            kind, unit = kind_of(data[begin]), data[begin:end].rstrip(b'\x00')
+            found[kind, id_of(kind, unit)] = b'\x00' + START + unit
+    ordered = [found[one] for one in sorted(found)]
+    return b''.join(ordered), {kind for kind, _ in found} >= set(kinds)
 
 
 def _payload(data: bytes) -> bytes:
@@ -112,12 +151,16 @@ class H264Bitstream:
         for begin, end in units(data):
             kind = data[begin] & 31 if begin < end else 0
             if kind in (7, 8):
-                parameters.append(b'\x00' + START + data[begin:end])
+                parameters.append(b'\x00' + START + data[begin:end].rstrip(b'\x00'))
                 if kind == 7:
                     self._read_sequence(_payload(data[begin + 1 : end]))
             elif 1 <= kind <= 5:
                 return self._slice(data[begin : begin + SLICE_HEAD], b''.join(parameters))
         return PacketContent(parameters=b''.join(parameters))
+
+    def merge(self, before: bytes, new: bytes) -> tuple[bytes, bool]:
+        """Merge parameter sets."""
+        return _merged(before, new, _h264_id, lambda first: first & 31, (7, 8))
 
     def _read_sequence(self, data: bytes) -> None:
         bits = HeaderBits(data)
@@ -154,7 +197,7 @@ class H264Bitstream:
             return PacketContent(True, is_key, parameters)
         bits = HeaderBits(_payload(data[1:]))
         if bits.golomb():  # first macroblock
-            raise ValueError(WITHIN)
+            raise PartialPictureError(WITHIN)
         bits.golomb()  # type
         bits.golomb()  # parameter set
         if self._planes:
@@ -164,6 +207,14 @@ class H264Bitstream:
             True, is_key, parameters, None if self._gaps and not is_key else number,
             1 << self._bits, is_reference,
         )  # fmt: skip
+
+
+def _h264_id(kind: int, unit: bytes) -> int:
+    """Return the id of a parameter set."""
+    bits = HeaderBits(_payload(unit[1:]))
+    if kind == 7:
+        bits.read(24)  # profile and level
+    return bits.golomb()
 
 
 def _skip_scaling(bits: HeaderBits, size: int) -> None:
@@ -184,12 +235,32 @@ class H265Bitstream:
             head = int.from_bytes(data[begin : begin + 2]) if end - begin > 1 else 0
             kind = head >> 9 if head & 7 else UNUSED  # 7: a temporal layer, from 1 on
             if 32 <= kind <= 34 and head & 511 == 1:
-                parameters.append(b'\x00' + START + data[begin:end])
+                parameters.append(b'\x00' + START + data[begin:end].rstrip(b'\x00'))
             elif kind < 32 and not head & 504:  # 504: a layer, of which only the first is read
                 if not data[begin + 2 : begin + 3] >= b'\x80':  # first slice of the picture
-                    raise ValueError(WITHIN)
+                    raise PartialPictureError(WITHIN)
                 return PacketContent(True, 16 <= kind <= 21, b''.join(parameters))
         return PacketContent(parameters=b''.join(parameters))
+
+    def merge(self, before: bytes, new: bytes) -> tuple[bytes, bool]:
+        """Merge parameter sets."""
+        return _merged(before, new, _h265_id, lambda first: first >> 1, (32, 33, 34))
+
+
+def _h265_id(kind: int, unit: bytes) -> int:
+    """Return the id of a parameter set."""
+    bits = HeaderBits(_payload(unit[2:]))
+    if kind == 32:
+        return bits.read(4)
+    if kind == 33:
+        bits.read(4)
+        layers = bits.read(3)
+        bits.read(97)  # nesting, profile and level
+        present = [bits.read(2) for _ in range(layers)]
+        bits.read(2 * (8 - layers) if layers else 0)
+        for one in present:
+            bits.read((one >> 1) * 88 + (one & 1) * 8)
+    return bits.golomb()
 
 
 @dataclass(frozen=True)
@@ -215,7 +286,7 @@ class Av1Bitstream:
 
     def inspect(self, data: bytes) -> PacketContent:
         """Read the headers of a packet."""
-        parameters, has_picture, is_key = b'', False, False
+        parameters, has_picture, is_key, is_ahead = b'', False, False, False
         number: int | None = None
         for kind, begin, end, start in _open_units(data):
             if kind == 1:
@@ -225,11 +296,18 @@ class Av1Bitstream:
                 key, shown, order = _av1_frame(data[begin : begin + SLICE_HEAD], self._sequence)
                 is_key, has_picture = (is_key or (key and not has_picture)), True
                 number = order if shown else number
+                is_ahead = is_ahead or not shown or (order is None and not self._sequence.is_still)
             elif kind in (3, 6):
                 has_picture = True
         known = self._sequence is not None and self._sequence.order > 0
         numbers = 1 << self._sequence.order if self._sequence is not None else 1
-        return PacketContent(has_picture, is_key, parameters, number if known else None, numbers)
+        return PacketContent(
+            has_picture, is_key, parameters, number if known else None, numbers, is_ahead=is_ahead
+        )
+
+    def merge(self, before: bytes, new: bytes) -> tuple[bytes, bool]:
+        """Return the newest sequence header."""
+        return new or before, bool(new or before)
 
 
 def _open_units(data: bytes) -> Iterator[tuple[int, int, int, int]]:

@@ -28,6 +28,7 @@ from viva_ros.engine.video_bitstream import (
     H264Bitstream,
     H265Bitstream,
     PacketContent,
+    PartialPictureError,
 )
 
 H264: Final = 'h264'
@@ -39,6 +40,8 @@ CODECS: Final[dict[str, tuple[str, str, Callable[[], Bitstream]]]] = {
     H265: ('H.265', 'hevc', H265Bitstream),
     AV1: ('AV1', 'libdav1d', Av1Bitstream),
 }
+#: Parameters of a key frame.
+PARAMETERS: Final = {H264: 'SPS and PPS', H265: 'VPS, SPS and PPS', AV1: 'sequence header'}
 #: Names of codecs and of encoders of FFmpeg; an encoder of a device has the codec before '_'.
 NAMES: Final = {
     'av1': AV1, 'libaom-av1': AV1, 'librav1e': AV1, 'libsvtav1': AV1,
@@ -47,8 +50,16 @@ NAMES: Final = {
 }  # fmt: skip
 #: Codecs of packets that are not decoded.
 UNSUPPORTED_VIDEO: Final = ('mjpeg', 'mpeg4', 'theora', 'vp8', 'vp9')
-ONE_PERIOD: Final = 'set a period in its publisher, such as gop_size of ffmpeg_image_transport'
+ONE_PERIOD: Final = (
+    'set a period in its publisher, such as gop_size of ffmpeg_image_transport, without intra '
+    'refresh'
+)
 UNTIL_KEY: Final = 'no image until the next key frame'
+WHOLE: Final = 1000  # pictures in a row after which a stream with parts, or a mixed one, is used
+MIXED: Final = 200_000_000  # ns
+VIDEO_RANGE, FULL_RANGE = 1, 2  # of FFmpeg
+#: Codes of faults that make earlier images of the stream doubtful, too.
+DOUBTFUL: Final = ('video-partial', 'video-mixed')
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,11 @@ def codec_of(text: str) -> str:
     return codec
 
 
+def is_grey(text: str) -> bool:
+    """Return whether a format says that grey images were encoded as they are, 0 to 255."""
+    return text.split(';')[1:2] == ['gray']
+
+
 class VideoDecoder:
     """
     Decodes the packets of one camera in order.
@@ -135,7 +151,9 @@ class VideoDecoder:
         self._bitstream: Bitstream = H264Bitstream()
         self._context: Any = None
         self._fault: InputError | None = None
-        self._waited = 0
+        self._is_complete = False
+        self._between = b''  # parameters since the last picture
+        self._waited = self._doubted = 0
         self._last: VideoPacket | None = None
         self._step = 0
         self._number: int | None = None
@@ -162,25 +180,42 @@ class VideoDecoder:
             self.parameters = b'' if self._codec else self.parameters
             self._codec, self._bitstream = codec, CODECS[codec][2]()
             self._context, self._last, self._number, self._step = None, None, None, 0
-            self._fault = None
+            self._fault, self._doubted, self._between = None, 0, b''
         content = self._inspect(packet.data)
+        if not content.has_picture:
+            self._between += content.parameters
+            return None
         self._check_order(packet, content)
         self._last, self.is_key = packet, content.is_key
-        self.parameters = content.parameters or self.parameters
-        if not content.has_picture:
-            return self._pass_on(packet.data)
         if self._context is None:
             self._begin(packet, content)
-        data = packet.data
-        if content.is_key and not content.parameters:
-            data = self.parameters + data
-        return self._picture(packet, data)
+        if content.is_ahead:
+            raise self._stop(
+                InputError(
+                    'video-order',
+                    'a packet has an image that is coded ahead of others, which a loss would '
+                    'exchange: set the encoder to low delay (pred-struct=1 of libsvtav1, '
+                    'lag-in-frames=0 of libaom-av1)',
+                )
+            )
+        before, self._between = self._between, b''
+        if content.is_key:
+            before = b'' if content.parameters == self.parameters else self.parameters
+        return self._picture(packet, before + packet.data)
 
     def _inspect(self, data: bytes) -> PacketContent:
         try:
             if not data:
                 raise ValueError('it is empty')
-            return self._bitstream.inspect(data)
+            content = self._bitstream.inspect(data)
+            self.parameters, self._is_complete = self._bitstream.merge(
+                self.parameters, content.parameters
+            )
+            return content
+        except PartialPictureError as error:
+            self._doubted = WHOLE
+            fault = InputError('video-partial', f'packet of {len(data)} bytes {error}')
+            raise self._stop(fault) from error
         except ValueError as error:
             name, found = CODECS[self._codec][0], recognised(data)
             if found not in ('', self._codec):
@@ -211,24 +246,45 @@ class VideoDecoder:
             self.interrupt(f'stamp goes back by {(last.stamp - packet.stamp) * 1e-9:.3f} s')
         if packet.number is not None and last.number is not None:
             step = packet.number - last.number
-            if step < 1 or (self._step == 1 and step > 1):
+            if step < 0 or (self._step == 1 and step != 1):
                 self.interrupt(f'packet {packet.number} follows packet {last.number}')
             self._step = step
         if content.is_key:
             self._number = content.number
         elif content.has_picture and content.number is not None and self._number is not None:
+            if content.number == self._number and packet.data != last.data:
+                self._check_mixed(packet.stamp - last.stamp)
             if content.number != (self._number + 1) % content.numbers:
                 self.interrupt(f'picture {content.number} follows picture {self._number}')
             if content.is_counted:
                 self._number = content.number
 
+    def _check_mixed(self, interval: int) -> None:
+        """
+        Refuse the stream if two pictures with one number follow each other.
+
+        :param interval: between them, ns; a long one may hide as many losses as there are numbers
+        """
+        if 0 <= interval < MIXED:
+            self._doubted = WHOLE
+            raise self._stop(
+                InputError(
+                    'video-mixed',
+                    'two pictures in a row have the same number: several publishers are on one '
+                    'topic, whose images would mix; end all but one, or record each on its own',
+                )
+            )
+
     def _begin(self, packet: VideoPacket, content: PacketContent) -> None:
         """
         Begin with a key frame.
 
-        :raises InputError: if the packet is none
+        :raises InputError: if the packet is none, or the stream is doubtful
         """
-        if not content.is_key or not (content.parameters or self.parameters):
+        if self._doubted:
+            self._doubted -= 1
+            raise self._refusal()
+        if not content.is_key or not self._is_complete:
             found = recognised(packet.data)
             if self._fault is None and found not in ('', self._codec):
                 raise self._contradiction(found)
@@ -236,13 +292,6 @@ class VideoDecoder:
         self._context, self._fault = _context(CODECS[self._codec][1]), None
         self._waited = self._count = self._step = 0
         self._number = content.number
-
-    def _pass_on(self, data: bytes) -> None:
-        """Decode a packet of parameters."""
-        if self._context is not None:
-            self._send(data)
-        elif self._fault is not None:
-            raise self._fault
 
     def _send(self, data: bytes) -> list[Any]:
         import av
@@ -279,6 +328,8 @@ class VideoDecoder:
                     'network and the driver',
                 )
             )
+        if is_grey(packet.format) and int(frames[0].color_range) not in (VIDEO_RANGE, FULL_RANGE):
+            frames[0].color_range = FULL_RANGE
         return frames[0]
 
     def _stop(self, fault: InputError) -> InputError:
@@ -287,16 +338,17 @@ class VideoDecoder:
         return fault
 
     def _refusal(self, is_key: bool = False) -> InputError:
-        if self._fault is not None:
-            return self._fault
+        """Return why a packet has no image, where decoding cannot begin with it."""
         name = CODECS[self._codec][0]
         if is_key:
-            lack = 'sequence header' if self._codec == AV1 else 'SPS and PPS'
-            return InputError(
-                'video-parameters',
-                f'key frame of {name} has no {lack}: let the publisher repeat them with each one',
+            return self._stop(
+                InputError(
+                    'video-parameters',
+                    f'key frame of {name} has no {PARAMETERS[self._codec]}: let the publisher '
+                    'repeat them with each one',
+                )
             )
-        return InputError(
+        return self._fault or InputError(
             'video-key-frame',
             f'no key frame of {name} in {self._waited} packets, images begin with the next one: '
             f'if none comes, {ONE_PERIOD}',
@@ -347,7 +399,6 @@ def recognised(data: bytes) -> str:
 
 
 _converters = threading.local()
-VIDEO_RANGE, FULL_RANGE = 1, 2  # of FFmpeg
 
 
 def to_image(frame: Any) -> Image:

@@ -39,7 +39,7 @@ from viva_ros.nodes.robot_topics import (
     publishers_text,
 )
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.video_inputs import VideoInputs, check_camera, video_qos
+from viva_ros.nodes.video_inputs import OTHER_PUBLISHER, VideoInputs, check_camera, video_qos
 from viva_ros.robot.topic_map import RECEIVED
 
 MIN_SENT: Final = 4  # frames; the share of fewer is not judged
@@ -286,9 +286,9 @@ class Inputs:
         gid = info.get('publisher_gid')
         publisher = bytes(gid['data']) if gid else UNNAMED
         before, self._publisher_of[camera] = self._publisher_of.get(camera), publisher
-        gap = f'{missed} packets are missing' if missed else ''
+        gap: tuple[str, ...] = (f'{missed} packets are missing',) if missed else ()
         if before not in (None, publisher):
-            gap = 'a packet of another publisher follows'
+            gap = OTHER_PUBLISHER
         if self._video is not None:
             self._video.put(camera, packet_of(message, stamp), gap)
 

@@ -30,6 +30,9 @@ TOO_SLOW: Final = (
     f'{MAX_WAITING} packets waited, decoding is slower than the cameras',
     'reduce their rate or size',
 )
+OTHER_PUBLISHER: Final = (
+    'a packet of another publisher follows', 'end all but one publisher of that topic'
+)  # fmt: skip
 
 #: Called with camera, stamp (ns), and the picture or why there is none.
 Deliver = Callable[[str, int, DecodedPicture | str], None]
@@ -74,21 +77,20 @@ class VideoInputs:
         self._thread = threading.Thread(target=self._run, name='video', daemon=True)
         self._thread.start()
 
-    def put(self, camera: str, packet: VideoPacket, gap: str = '') -> None:
+    def put(self, camera: str, packet: VideoPacket, gap: tuple[str, ...] = ()) -> None:
         """
         Add a packet.
 
-        :param gap: why packets are missing before it; '' if none is
+        :param gap: arguments of ``VideoDecoder.interrupt`` if packets are missing before it
         """
         with self._changed:
-            interruption: tuple[str, ...] = (gap,) if gap else ()
             if len(self._waiting) >= MAX_WAITING:
                 self._cut |= {name for name, _, _ in self._waiting}
                 self._waiting.clear()
             if camera in self._cut:
-                interruption = TOO_SLOW
+                gap = TOO_SLOW
                 self._cut.discard(camera)
-            self._waiting.append((camera, packet, interruption))
+            self._waiting.append((camera, packet, gap))
             self._changed.notify()
 
     def destroy(self) -> None:

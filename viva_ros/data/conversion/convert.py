@@ -77,14 +77,17 @@ def import_one(
     """
     Return the unit of a recording; import the recording unless its unit exists.
 
+    A unit with a refused episode is made again: the remedy may have changed this machine alone.
+
     :raises RecordingError: if the recording cannot be read, or the disk is full
     """
     path, name = job.path, job.name
     key = key_of(path, name, topic_map, outcomes)
     unit = staging.find(key)
-    if unit is not None:
+    if unit is not None and not any(row['refused'] for row in unit.figures):
         return unit
     try:
+        staging.discard(key)
         with staging.begin(key) as folder:
             staging.finish_unit(folder, _make(path, name, topic_map, outcomes, folder))
     except OSError as error:  # PyAV's errors included

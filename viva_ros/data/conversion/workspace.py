@@ -101,6 +101,11 @@ class Staging:
         content = json.loads((folder / UNIT).read_text(encoding='utf-8'))
         return Unit(folder, content['figures'], content['episodes'])
 
+    def discard(self, key: str) -> None:
+        """Delete a unit, if there is one."""
+        if (self.folder / key).exists():
+            shutil.rmtree(self.folder / key)
+
     @contextlib.contextmanager
     def begin(self, key: str) -> Iterator[Path]:
         """Yield a temporary folder for a unit; rename it unless the block raises."""
