@@ -9,6 +9,7 @@ finished work.
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -49,6 +50,9 @@ def mapping(
     """
     Return ``map`` of this process for a count of 1, else that of a pool; results are in order.
 
+    The script that runs is not run again in each process, as it may have no
+    ``if __name__ == '__main__'``; the work must be defined in a module.
+
     :param prepare: as in ``processes``
     """
     if count <= 1:
@@ -58,7 +62,7 @@ def mapping(
     with processes(count, prepare, *arguments) as pool:
 
         def run(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            with uninterrupted():
+            with uninterrupted(), without_script():
                 return pool.map(work, items)
 
         yield run
@@ -76,6 +80,20 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def without_script() -> Iterator[None]:
+    """Hide the script that runs from processes that start in this block, at ``submit``."""
+    script = sys.modules['__main__']
+    before = {name: getattr(script, name, None) for name in ('__file__', '__spec__')}
+    for name in before:
+        setattr(script, name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(script, name, value)
 
 
 def begin(prepare: Callable[..., Any], *arguments: Any) -> None:

@@ -53,6 +53,22 @@ def test_processes_import_the_same_bytes_in_order(tmp_path: Path, map_file: Path
     assert content(tmp_path / 'set_1') == content(tmp_path / 'set_3')
 
 
+def test_script_without_main_guard_imports_in_processes(tmp_path: Path, map_file: Path) -> None:
+    bags = write_bags(tmp_path / 'bags', 3)
+    script, out = tmp_path / 'script.py', tmp_path / 'set'
+    arguments = command(bags, map_file, out, 2)[3:]
+    script.write_text(
+        'import sys\nfrom viva_ros.cli.main import main\n'
+        f'print(main({arguments!r}), __file__, __spec__)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f'\n2 {script} None\n')  # one bag has images of another size
+    assert len(content(out)) > 3
+
+
 def whole_units(folder: Path) -> list[str]:
     """Return the imported recordings, without those that are being written."""
     return [p.parent.name for p in folder.glob('*/unit.json') if p.parent.suffix != '.tmp']
