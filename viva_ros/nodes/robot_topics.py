@@ -20,6 +20,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import JOINTS, SyncSettings
 from viva_ros.core.joint_states import positions_by_name
 from viva_ros.engine.api import EngineInfo
@@ -121,6 +122,7 @@ class RobotTopics:
     :param kinds: message type of each camera; '' for that of its publisher
     :param sync: limits of the stamps
     :param joint_speeds: limits of single joints, rad/s or m/s
+    :param pictures: limits of images
     """
 
     cameras: Mapping[str, CameraSource]
@@ -128,6 +130,7 @@ class RobotTopics:
     kinds: Mapping[str, str]
     sync: SyncSettings
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
+    pictures: PictureSettings = field(default_factory=PictureSettings)
 
     @property
     def options(self) -> dict[str, ImageOptions]:
@@ -148,7 +151,9 @@ def robot_topics(settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
     topic = settings.joint_states_topic
     check_name(f'joint_states_topic is {topic!r}, must be a valid topic name', topic)
     joints = (JointTopic(JOINTS, JointSource(topic)),)
-    return RobotTopics(cameras, joints, dict.fromkeys(cameras, kind), settings.sync)
+    return RobotTopics(
+        cameras, joints, dict.fromkeys(cameras, kind), settings.sync, {}, settings.image
+    )
 
 
 def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
@@ -176,7 +181,8 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
     if robot.limits.max_joint_speed is None:  # a field has no known unit
         free = {name: math.inf for one in sources if one.path for name in one.names.values()}
     speeds = {**free, **robot.limits.joint_speeds}
-    return RobotTopics(cameras, joints, kinds, sync, speeds)
+    pictures = robot.limits.pictures(settings.image)
+    return RobotTopics(cameras, joints, kinds, sync, speeds, pictures)
 
 
 def check_cameras(path: Path, robot: TopicMap, cameras: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
+from support.foreign_bags import still_scene
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
@@ -225,6 +226,20 @@ def test_episode_of_another_image_size_is_refused(tmp_path: Path, foreign_map) -
     assert "cameras {'side': (64, 96), 'top': (64, 96)}" in one(
         tmp_path, bag, foreign_map
     ).replace("{'top': (64, 96), 'side': (64, 96)}", "{'side': (64, 96), 'top': (64, 96)}")
+
+
+def test_still_scene_is_imported_below_frozen_after(tmp_path: Path) -> None:
+    path = still_scene().write(tmp_path / 'bag')
+    outcomes = Outcomes(success=True)
+    text = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\n'
+    (tmp_path / 'map.yaml').write_text(text)
+    with pytest.raises(ImportEmptyError) as caught:
+        import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert caught.value.rows[0]['codes'] == ['image-frozen']
+    assert '"frozen_after" (s) in "limits" of the map' in caught.value.rows[0]['refused'][0]
+    (tmp_path / 'map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    report = import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert [row['refused'] for row in report['episodes']] == [[]]
 
 
 def test_camera_below_max_skew_rate_is_refused(tmp_path: Path, foreign_map) -> None:

@@ -36,7 +36,7 @@ from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
-from viva_ros.robot.topic_map import TopicMap
+from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
 FORMAT: Final = 4  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
@@ -179,8 +179,8 @@ def _import_episode(
         rate = rate_of(recording, topic_map)
     except ConfigurationError as error:
         return Figures(raw.name, str(raw.source)).refuse(error.code, str(error)), None
-    moments = grid(raw, rate)
-    figures = measure(raw, moments, topic_map.limits)
+    moments, limits = grid(raw, rate), topic_map.limits
+    figures = measure(raw, moments, limits)
     try:
         label = outcomes.label(raw, recording)
         _check_cameras(raw)
@@ -189,7 +189,7 @@ def _import_episode(
     if figures.refused:
         return figures, None
     try:
-        written = _write(raw, rate, moments, label, folder, number)
+        written = _write(raw, rate, moments, label, folder, number, limits)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
@@ -205,12 +205,13 @@ def _check_cameras(raw: RawEpisode) -> None:
 
 
 def _write(
-    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int
-) -> dict[str, Any]:
+    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int,
+    limits: ImportLimits,
+) -> dict[str, Any]:  # fmt: skip
     """Write one episode; return its description."""
     sizes, pictures = {}, {}
     for camera, frames in raw.cameras.items():
-        stream = _CameraStream(camera, frames, moments, raw)
+        stream = _CameraStream(camera, frames, moments, raw, limits)
         encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
         sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
     names = {STATE: [n for group in raw.joints for n in group.names]}
@@ -239,14 +240,17 @@ def _origins(raw: RawEpisode, label: Label) -> list[str]:
 class _CameraStream:
     """The resampled images of one camera, all of one size."""
 
-    def __init__(self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode) -> None:
+    def __init__(
+        self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode, limits: ImportLimits
+    ) -> None:  # fmt: skip
         self._camera, self._frames = camera, frames
         self._rows = held(frames.stamps, moments)
         self._names = [name for group in raw.joints for name in group.names]
         self._positions = joints_at(raw.joints, moments)
         # Videos and rows of datasets repeat pictures without a fault.
         as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
-        self._frozen = FrozenPicture(PictureSettings()) if as_sent else None
+        settings = limits.pictures(PictureSettings())
+        self._frozen = FrozenPicture(settings) if as_sent else None
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -278,7 +282,9 @@ class _CameraStream:
         if fault is not None:
             raise RecordingError(
                 'image-frozen',
-                f'{self._where(row)}: {fault}: leave the recording out, or split it there',
+                f'{self._where(row)}: {fault}: leave the recording out, or, if the scene is that '
+                'still, such as in a simulation without noise, raise "frozen_after" (s) in '
+                '"limits" of the map',
             )
 
     def _decode(self, row: int) -> Image:
