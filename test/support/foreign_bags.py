@@ -76,13 +76,13 @@ class BagOfMessages:
         self._messages.append((received, len(self._messages), topic, kind, message))
 
 
-def still_scene() -> BagOfMessages:
+def still_scene(number: int = 7) -> BagOfMessages:
     """Return a robot that moves 0.4 rad within 4 s, outside of an image that never changes."""
     bag = BagOfMessages()
     for k in range(200):
         bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [k / 500.0] * 2)
         if k % 5 == 0:
-            bag.image(20 * MS * k + 9 * MS, 7)
+            bag.image(20 * MS * k + 9 * MS, number)
     return bag
 
 

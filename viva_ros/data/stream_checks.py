@@ -214,5 +214,6 @@ def _frame_refusals(
         ))  # fmt: skip
     if not_finite:
         counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
-        reasons.append((NOT_FINITE, f'positions are not finite: {counts}'))
+        text = f'positions are not finite: {counts}: correct the joint driver, or leave it out'
+        reasons.append((NOT_FINITE, text))
     return reasons

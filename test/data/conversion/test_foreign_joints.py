@@ -14,9 +14,10 @@ from support.lerobot_datasets import number_of
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
+from viva_ros.data.conversion.raw_episode import raw_episodes
 from viva_ros.data.episode import Annotation, Episode, save, sidecar
 from viva_ros.data.joint_groups import held
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule, load_map
 
@@ -129,6 +130,26 @@ def test_positions_without_names_are_named_by_place(tmp_path: Path) -> None:
     bag = two_arms(names=((), ()))
     reason = refusal(tmp_path, bag, ONE)
     assert 'has 2 positions without joint names' in reason and 'field: position[0:2]' in reason
+
+
+def test_fewer_positions_than_names_are_refused_with_both(tmp_path: Path) -> None:
+    bag = two_arms(steps=())
+    for k in range(50):
+        bag.joints('/joint_states', 20 * MS * k + MS, ('a', 'b', 'c'), [0.1, 0.2])
+    bag.image(9 * MS, 1)
+    reason = refusal(tmp_path, bag, ONE)
+    assert 'no message that can be used (2 positions for 3 names)' in reason
+
+
+def test_episode_id_without_an_image_is_noted(tmp_path: Path) -> None:
+    bag = two_arms()
+    bag.text('/episode', 'a', 0)
+    bag.text('/episode', 'late', 1995 * MS)
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'map.yaml').write_text(ONE)
+    (raw,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
+    assert raw.name == 'bag:a'
+    assert raw.notes == ('id late on topic episode has no image: left out',)
 
 
 def test_messages_without_positions_are_left_out(tmp_path: Path) -> None:

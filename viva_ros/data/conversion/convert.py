@@ -7,6 +7,7 @@ An episode beyond the limits is refused; the report has the reasons.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.image_checks import FrozenPicture, PictureSettings
+from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
@@ -86,7 +88,12 @@ def import_one(
         return unit
     try:
         with staging.begin(key) as folder:
-            staging.finish_unit(folder, _make(path, name, topic_map, outcomes, folder))
+            content = _make(path, name, topic_map, outcomes, folder)
+            if key_of(path, name, topic_map, outcomes) != key:
+                text = 'changed while it was imported: wait until it is written, import it again'
+                refused = Figures(name, str(path)).refuse('recording-changed', text)
+                content = {'figures': [asdict(refused)], 'episodes': []}
+            staging.finish_unit(folder, content)
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -189,11 +196,12 @@ def _import_episode(
     if figures.refused:
         return figures, None
     try:
-        written = _write(raw, rate, moments, label, folder, number, limits)
+        written, notes = _write(raw, rate, moments, label, folder, number, limits)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
         return figures.refuse(error.code, str(error)), None
+    figures = replace(figures, notes=(*figures.notes, *notes))
     return figures, {**written, 'robot': recording.metadata.get(SOURCE, {}).get('robot') or ''}
 
 
@@ -207,26 +215,35 @@ def _check_cameras(raw: RawEpisode) -> None:
 def _write(
     raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int,
     limits: ImportLimits,
-) -> dict[str, Any]:  # fmt: skip
-    """Write one episode; return its description."""
-    sizes, pictures = {}, {}
+) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
+    """Write one episode; return its description, and notes on its images."""
+    sizes, pictures, notes = {}, {}, []
     for camera, frames in raw.cameras.items():
         stream = _CameraStream(camera, frames, moments, raw, limits)
         encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
         sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
+        notes += stream.notes
     names = {STATE: [n for group in raw.joints for n in group.names]}
-    np.save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
+    _save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
     if raw.action:
         names[ACTION] = [n for group in raw.action for n in group.names]
         rows = joints_at(raw.action, moments).astype(np.float32)
-        np.save(folder / f'{number}.{ACTION}.npy', rows)
+        _save(folder / f'{number}.{ACTION}.npy', rows)
     shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
-    return {
+    written = {
         'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
         'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
         'origins': _origins(raw, label),
     }  # fmt: skip
+    return written, notes
+
+
+def _save(path: Path, rows: NDArray[np.floating]) -> None:
+    """Write an array; of a full disk, numpy's own error has neither number nor path."""
+    content = io.BytesIO()
+    np.save(content, rows)
+    path.write_bytes(content.getvalue())
 
 
 def _origins(raw: RawEpisode, label: Label) -> list[str]:
@@ -249,8 +266,9 @@ class _CameraStream:
         self._positions = joints_at(raw.joints, moments)
         # Videos and rows of datasets repeat pictures without a fault.
         as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
-        settings = limits.pictures(PictureSettings())
-        self._frozen = FrozenPicture(settings) if as_sent else None
+        self._settings = limits.pictures(PictureSettings())
+        self._frozen = FrozenPicture(self._settings) if as_sent else None
+        self._implausible: list[str] = []
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -266,9 +284,18 @@ class _CameraStream:
             if row != last or image is None:
                 last, image = row, self._decode(row)
                 self._check_frozen(row, image, self._positions[at])
+                if fault := check_picture(image, self._settings):
+                    self._implausible.append(f'{self._where(row)}: {fault}')
             if at in wanted:
                 self.colours.add(image)
             yield image
+
+    @property
+    def notes(self) -> list[str]:
+        """Texts on images that a monitor does not judge, such as black ones."""
+        count = len(self._implausible)
+        text = f'{count} images of {self._camera} are unknown live, the first: '
+        return [f'{text}{self._implausible[0]}'] if count else []
 
     def _where(self, row: int) -> str:
         return f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
@@ -315,7 +342,7 @@ def _reordered(
         if wanted != names and sorted(wanted) == sorted(names):
             stem = folder / f'{episode["number"]}.{key}'
             rows = np.load(f'{stem}.npy')[:, [names.index(name) for name in wanted]]
-            np.save(f'{stem}.ordered.npy', rows)
+            _save(Path(f'{stem}.ordered.npy'), rows)
             episode = {**episode, 'ordered': [*episode.get('ordered', ()), key]}
     return episode
 

@@ -101,6 +101,16 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     :raises RecordingError, ConfigurationError: if a topic, a field or a rate is missing
     """
     recording = with_row_times(recording, topic_map)
+    found = _episodes(recording, topic_map)
+    names = {one.name for one in found}
+    absent = [span.id for span in spans(recording) if name_of(recording, span) not in names]
+    if not absent:
+        return found
+    note = f'id {", ".join(absent)} on topic episode has no image: left out'
+    return [replace(one, notes=(*one.notes, note)) for one in found]
+
+
+def _episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     if is_mapped(topic_map):
         return mapped_episodes(recording, topic_map)
     is_dataset = SOURCE in recording.metadata
@@ -309,7 +319,7 @@ class _Source:
         by_name = self._source.names if self._by_name else {}
         found = JointReadings(self.where, by_name, self._source.prefix)
         stamps = self._stamps()
-        count = unstamped = positions = 0
+        count = unstamped = unnamed = 0
         fault: ConfigurationError | None = None
         for row, (time, message) in enumerate(self._track.messages()):
             count += 1
@@ -318,7 +328,7 @@ class _Source:
             if stamp <= 0:
                 unstamped += 1
             elif self._by_name:
-                positions = max(positions, len(message.position))
+                unnamed = max(unnamed, 0 if len(message.name) else len(message.position))
                 found.add(time, stamp, message.name, message.position)
             else:
                 names = list(self._source.names.values())
@@ -331,14 +341,14 @@ class _Source:
                 found.add(time, stamp, names, values)
         if fault is not None and not found.readings:
             raise fault
-        self._check(found, count, unstamped, positions)
+        self._check(found, count, unstamped, unnamed)
         if unstamped:
             text = f'{unstamped} messages of {self._source.topic} have no stamp: left out'
             self.notes.append(text)
         self.notes += found.notes
         return found
 
-    def _check(self, found: JointReadings, count: int, unstamped: int, positions: int) -> None:
+    def _check(self, found: JointReadings, count: int, unstamped: int, unnamed: int) -> None:
         source = self._source
         if count == unstamped:
             if unstamped:
@@ -349,11 +359,17 @@ class _Source:
             )
         missing = [name for name in source.names if name not in found.seen] if self._by_name \
             else []  # fmt: skip
-        if not found.seen and not found.readings and positions:
+        if not found.seen and not found.readings and unnamed:
             raise RecordingError(
                 'joint-names-missing',
-                f'{self.where} has {positions} positions without joint names: name them by their '
-                f'place in the map, "field: position[0:{positions}]" with {positions} names',
+                f'{self.where} has {unnamed} positions without joint names: name them by their '
+                f'place in the map, "field: position[0:{unnamed}]" with {unnamed} names',
+            )
+        if not found.seen and found.left_out:
+            raise RecordingError(
+                'joint-positions',
+                f'{self.where} has no message that can be used ({", ".join(found.left_out)}): '
+                'correct its driver, or name another topic in the map',
             )
         if missing or not found.readings:
             raise RecordingError(
