@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.errors import raises
-from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
+from support.foreign_bags import CAMERA, EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
 from support.lerobot_datasets import number_of
 
 from viva_ros.cli.main import main
@@ -211,6 +211,24 @@ def test_step_back_of_more_than_a_period_is_refused(tmp_path: Path) -> None:
     out = tmp_path / 'received'
     import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, out)
     assert len(episodes_of(open_recording(out / 'episode_000000'))[0].joints.stamps) > 15
+
+
+def test_camera_with_the_clock_of_a_device_is_refused_by_name(tmp_path: Path) -> None:
+    day, bag = 10**9 * 86_400, BagOfMessages()
+    for k in range(100):
+        bag.joints('/joint_states', 2 * day + 20 * MS * k + MS, LEFT, [k / 1000.0] * 2)
+        if k % 5 == 0:  # counts from its start
+            bag.image(20 * MS * k + 9 * MS, k, 2 * day + 20 * MS * k + 9 * MS)
+    reason = refusal(tmp_path, bag, ONE)
+    assert reason == (
+        'joints of left_a begins 172798 s after the end of top: their stamps are of different '
+        'clocks; set "stamp: received" for the one of a device in the map'
+    )
+    text = ONE.replace('top: /top/image/compressed', f'top: {{topic: {CAMERA}, stamp: received}}')
+    (tmp_path / 'map.yaml').write_text(text)
+    import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, tmp_path / 'set')
+    episode = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
+    assert number_of(episode.cameras['top'].images[3]) == 15
 
 
 def test_neighbouring_messages_in_the_wrong_order_are_sorted(tmp_path: Path) -> None:

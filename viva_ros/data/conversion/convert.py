@@ -161,7 +161,11 @@ def _make(
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
         return {'figures': [asdict(refused)], 'episodes': []}
     if not found:
-        text = 'has no episode: leave it out'
+        text = (
+            'has no image with a stamp in one of the episodes on topic episode, which begin at '
+            'receive times: set "stamp: received" in the map if the stamps are of another clock, '
+            'or leave it out'
+        )
         refused = Figures(name, str(path)).refuse('episode-missing', text)
         return {'figures': [asdict(refused)], 'episodes': []}
     figures, episodes = [], []
