@@ -213,6 +213,23 @@ def test_step_back_of_more_than_a_period_is_refused(tmp_path: Path) -> None:
     assert len(episodes_of(open_recording(out / 'episode_000000'))[0].joints.stamps) > 15
 
 
+def test_robot_with_the_clock_of_a_device_is_noted(tmp_path: Path) -> None:
+    day, bag = 10**9 * 86_400, BagOfMessages()
+    for k in range(100):
+        received = 2 * day + 20 * MS * k + 10 * MS
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [k / 1000.0] * 2, received)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k, received)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    recording = open_unmapped(bag.write(tmp_path / 'bag'))
+    (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
+    (note,) = raw.notes
+    assert note.startswith('stamps of /top/image/compressed are 172800 s older than their receive')
+    (tmp_path / 'map.yaml').write_text(f'{ONE}stamp: received\n')
+    (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
+    assert raw.notes == ()
+
+
 def test_camera_with_the_clock_of_a_device_is_refused_by_name(tmp_path: Path) -> None:
     day, bag = 10**9 * 86_400, BagOfMessages()
     for k in range(100):

@@ -32,7 +32,7 @@ from viva_ros.data.segmentation import (
     task_of,
     tasks_of,
 )
-from viva_ros.data.stream_checks import EpisodeStreams
+from viva_ros.data.stream_checks import OTHER_CLOCK, EpisodeStreams
 from viva_ros.robot.topic_map import (
     FRAME_INDEX,
     HEADER,
@@ -191,6 +191,14 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
             notes.append(f'{frames.unstamped} messages of {topic} have no stamp: left out')
         if frames.lost:
             notes.append(f'{topic}: {frames.lost}')
+        policy = tracks[name][1].stamp or topic_map.stamp
+        if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
+            age = (int(tracks[name][0].times[0]) - int(frames.stamps[0])) * 1e-9
+            if abs(age) > OTHER_CLOCK:
+                notes.append(
+                    f'stamps of {topic} are {age:.0f} s older than their receive times: a live '
+                    'monitor takes such messages for stale, unless the map has "stamp: received"'
+                )
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
