@@ -57,6 +57,13 @@ def test_same_bytes_with_resting_robot_are_accepted() -> None:
     assert not any(frozen.update(i * S, b'same', {'waist': 0.3}) for i in range(20))
 
 
+def test_full_turn_of_a_joint_with_same_bytes_is_accepted() -> None:
+    frozen = FrozenPicture(SETTINGS)
+    for i in range(8):
+        turned = 3.14 if i % 2 else -3.14  # .003 rad apart
+        assert frozen.update(i * S, b'same', {'wheel': turned}) is None
+
+
 def test_joint_motion_there_and_back_counts_as_motion() -> None:
     frozen = FrozenPicture(SETTINGS)
     for i, position in enumerate([0.0, 0.2, 0.0]):

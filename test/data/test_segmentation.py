@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.errors import raises
+from support.foreign_bags import MS, two_arms
 
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Label
@@ -15,7 +16,7 @@ from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import ValueMessage
 from viva_ros.data.recording import Recording
-from viva_ros.data.segmentation import Span, episodes_of, stored_label, with_attempts
+from viva_ros.data.segmentation import Span, episodes_of, spans, stored_label, with_attempts
 from viva_ros.engine.image_decoding import decode_jpeg
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
@@ -127,6 +128,16 @@ def test_live_recording_is_split_by_published_episode_ids(tmp_path: Path, fill) 
     assert [len(e.cameras['head'].stamps) for e in (first, second)] == [3, 3]
     assert [len(e.joints.stamps) for e in (first, second)] == [3, 3]
     assert first.label == Label('tray_lift', True, 'none', 9, {})
+
+
+@pytest.mark.parametrize('between', ['b', ''])
+def test_episode_id_that_comes_again_is_refused(tmp_path: Path, between: str) -> None:
+    bag = two_arms()
+    for k, name in enumerate(('a', between, 'a')):
+        bag.text('/episode', name, 500 * MS * k)
+    recording = open_recording(bag.write(tmp_path / 'bag'))
+    with raises('episode-id-reused', "'a' twice"):
+        spans(recording)
 
 
 def test_label_times_start_at_the_first_frame(tmp_path: Path, fill) -> None:

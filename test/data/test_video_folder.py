@@ -187,7 +187,7 @@ def test_missing_value_in_a_named_joint_is_never_filled(tmp_path: Path, capsys: 
     options = ['--map', str(topic_map), '--out', str(tmp_path / 'out'), '--success']
     assert main(['import', str(folder), *options]) != 0
     shown = ' '.join(capsys.readouterr().out.split())
-    assert 'positions are not finite (wrist 5 times): leave it out' in shown
+    assert 'positions are not finite (wrist 5 times): correct the joint driver' in shown
 
 
 CLOCKS = [

@@ -22,6 +22,7 @@ from support.ros import wait, wire_bytes
 from support.video_streams import ENCODERS, Encoder
 
 from viva_ros.core.errors import InputError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.data.messages import schema, typestore
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
@@ -196,7 +197,7 @@ def test_robot_file_sets_topics_options_and_limits(tmp_path: Path) -> None:
     robot = robot_topics(settings(tmp_path, (
         'cameras: {head: {topic: /h, encoding: bayer_rggb8, stamp: received}, wrist: /w, x: /x}\n'
         'joints: [{topic: /a, prefix: l_}, {topic: /b, stamp: received}]\n'
-        'limits: {max_gap: 0.7, max_joint_speed: {default: 9.0, a: 2.0}}\n'
+        'limits: {max_gap: 0.7, max_joint_speed: {default: 9.0, a: 2.0}, frozen_after: 60}\n'
     )), ENGINE)  # fmt: skip
     assert [(name, one.topic, one.stamp) for name, one in robot.cameras.items()] == [
         ('head', '/h', 'received'), ('wrist', '/w', 'header'),
@@ -208,6 +209,7 @@ def test_robot_file_sets_topics_options_and_limits(tmp_path: Path) -> None:
     sync = robot.sync
     assert (sync.max_age, sync.slop, sync.max_joint_speed) == (0.7, 0.05, 9.0)
     assert robot.joint_speeds == {'a': 2.0}
+    assert robot.pictures == PictureSettings(frozen_after=60.0)
 
 
 def test_robot_file_without_an_engine_camera_fails(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 from pathlib import Path
 
 import pytest
-from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
+from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, still_scene, two_arms
 
 from viva_ros.core.observation import Unknown
 from viva_ros.data.open import open_recording
@@ -34,6 +34,20 @@ def test_limits_of_the_map_are_those_of_the_simulated_monitor(tmp_path: Path) ->
     skew, stale, none = reasons
     assert set(skew) == {'skew', 'stale'} and set(stale) == {'stale'} and none == []
     assert len(stale) >= len(skew) > 2
+
+
+@pytest.mark.parametrize('frozen_after', [1.0, 5.0])
+def test_still_scene_is_frozen_in_place_after_the_limit(
+    tmp_path: Path, frozen_after: float
+) -> None:
+    path = still_scene().write(tmp_path / 'bag')
+    (tmp_path / 'viva_map.yaml').write_text(
+        'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\n'
+        f'limits: {{frozen_after: {frozen_after}}}\n'
+    )
+    inputs = replay(open_recording(path), ['top'], LEFT, 10.0)
+    reasons = [one.observation.reason for one in inputs if isinstance(one.observation, Unknown)]
+    assert any('frozen' in reason for reason in reasons) == (frozen_after < 4.0)
 
 
 def test_known_set_follows_an_unknown_moment_despite_latency(tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ class BagOfMessages:
         self._messages.append((received, len(self._messages), topic, kind, message))
 
 
+def still_scene(number: int = 7) -> BagOfMessages:
+    """Return a robot that moves 0.4 rad within 4 s, outside of an image that never changes."""
+    bag = BagOfMessages()
+    for k in range(200):
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [k / 500.0] * 2)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, number)
+    return bag
+
+
 def two_arms(
     left: str = '/joint_states', right: str = '/joint_states', steps: Iterable[int] = range(100),
     images: bool = True, names: tuple[Sequence[str], Sequence[str]] = (LEFT, RIGHT),

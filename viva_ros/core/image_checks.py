@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from viva_ros.core.joint_states import step_between
 from viva_ros.core.observation import Image
 from viva_ros.core.settings import setting, validate
 from viva_ros.core.windows import seconds
@@ -80,7 +81,8 @@ class FrozenPicture:
         """Forget the last image, e.g. when time jumps."""
         self._digest: tuple[int, int] | None = None
         self._since = 0
-        self._low: dict[str, float] = {}
+        self._first: dict[str, float] = {}
+        self._low: dict[str, float] = {}  # motion from the first position
         self._high: dict[str, float] = {}
 
     def update(
@@ -97,10 +99,12 @@ class FrozenPicture:
         digest = (len(data), zlib.crc32(data))
         if digest != self._digest or stamp < self._since:
             self._digest, self._since = digest, stamp
-            self._low, self._high = dict(proprio), dict(proprio)
+            self._first, self._low, self._high = dict(proprio), {}, {}
             return None
-        self._low = {name: min(self._low.get(name, x), x) for name, x in proprio.items()}
-        self._high = {name: max(self._high.get(name, x), x) for name, x in proprio.items()}
+        for name, position in proprio.items():  # a full turn of a joint is no motion
+            moved = float(step_between(self._first.setdefault(name, position), position))
+            self._low[name] = min(self._low.get(name, 0.0), moved)
+            self._high[name] = max(self._high.get(name, 0.0), moved)
         travel = max((self._high[name] - self._low[name] for name in proprio), default=0.0)
         age = seconds(stamp, self._since)
         if age <= self._settings.frozen_after or travel <= self._settings.frozen_joint_motion:

@@ -104,5 +104,6 @@ def speed_text(
     return (
         f'{joint} jumped from {before:.3f} to {after:.3f} within {seconds:.3f} s at stamp '
         f'{at:.3f} s, at most {limit:g} per s is allowed (max_joint_speed): do two publishers '
-        'share the topic?'
+        'share the topic? If its unit is neither rad nor m, set its max_joint_speed in "limits" '
+        'of the map'
     )

@@ -122,7 +122,9 @@ class JointReadings:
         if key not in self._layouts:
             self._layouts[key] = self._layout(key)
         known, columns = self._layouts[key]
-        if known:
+        if not known:
+            self.left_out['none of the joints'] += 1
+        else:
             row = np.asarray(positions, dtype=np.float64)[columns]
             self.readings.append(JointReading(received, stamp, known, row))
 

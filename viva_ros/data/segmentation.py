@@ -68,13 +68,26 @@ WHOLE: Final = Span('', *ALWAYS)
 
 
 def spans(recording: Recording) -> list[Span]:
-    """Return the spans of the published ids, in order; without ids, one unlimited span."""
+    """
+    Return the spans of the published ids, in order; without ids, one unlimited span.
+
+    :raises RecordingError: if an id is published again after another one, or after its end
+    """
     found: dict[str, Span] = {}
+    before = ''
     for time, message in recording.messages('episode'):
         name = getattr(message, 'id', None)
         name = message.data if name is None else name  # a String in earlier versions
-        if name in found:  # transient local: a late subscriber receives it again
+        if name == before:  # transient local: a late subscriber receives it again
             continue
+        before = name
+        if name in found:
+            raise RecordingError(
+                'episode-id-reused',
+                f'{recording.path} has the id {name!r} twice on topic episode, with another or an '
+                'end between: its episodes cannot be told apart; split the recording before the '
+                'second, or give each episode its own id',
+            )
         if found:
             last = list(found.values())[-1]
             found[last.id] = Span(last.id, last.begin, min(last.end, time))

@@ -19,6 +19,8 @@ from viva_ros.robot.topic_map import ImportLimits
 
 #: Code of a reason that training, calibration and scoring find themselves, by joint and moment.
 NOT_FINITE: Final = 'joint-not-finite'
+#: Time between the end of a stream and the begin of another that only clocks explain, s.
+OTHER_CLOCK: Final = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def check_streams(streams: EpisodeStreams, at: Stamps, limits: ImportLimits) -> 
     last = max((int(stamps[-1]) for stamps in known), default=0)
     figures = {name: _stream(one, first, last, at) for name, one in by_name.items()}
     skew, not_finite = _skew(by_name, at), _not_finite(streams)
-    reasons = (
+    reasons = _clock_refusals(by_name) or (
         *_stream_refusals(streams, figures, limits), *_joint_refusals(streams, limits),
         *_frame_refusals(at, skew, not_finite, limits),
     )  # fmt: skip
@@ -151,6 +153,22 @@ def _not_finite(streams: EpisodeStreams) -> dict[str, int]:
         by_joint = (~np.isfinite(group.positions)).sum(axis=0)
         counts |= {name: int(n) for name, n in zip(group.names, by_joint, strict=True) if n}
     return counts
+
+
+def _clock_refusals(streams: Mapping[str, Frames | Joints]) -> tuple[tuple[str, str], ...]:
+    """Return the reason if one stream ends long before another begins."""
+    ends = {name: int(one.stamps[-1]) for name, one in streams.items() if one.stamps.size}
+    begins = {name: int(streams[name].stamps[0]) for name in ends}
+    early = min(ends, key=ends.__getitem__, default='')
+    late = max(begins, key=begins.__getitem__, default='')
+    apart = (begins[late] - ends[early]) * 1e-9 if ends else 0.0
+    if apart <= OTHER_CLOCK:
+        return ()
+    return ((
+        'stream-clocks',
+        f'{late} begins {apart:.0f} s after the end of {early}: their stamps are of different '
+        'clocks; set "stamp: received" for the one of a device in the map',
+    ),)  # fmt: skip
 
 
 def _stream_refusals(
@@ -217,5 +235,6 @@ def _frame_refusals(
         ))  # fmt: skip
     if not_finite:
         counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
-        reasons.append((NOT_FINITE, f'positions are not finite ({counts}): leave it out'))
+        text = f'positions are not finite ({counts}): correct the joint driver, or leave it out'
+        reasons.append((NOT_FINITE, text))
     return reasons

@@ -100,7 +100,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._task = settings.task
         self._episodes, self._health = Episodes(settings.task), Health()
         self._inputs = Inputs(self, robot, settings, info, self._on_image)
-        self._options = robot.options
+        self._options, self._pictures = robot.options, robot.pictures
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(
             self,
@@ -117,15 +117,15 @@ class Monitor(ManagedNode[MonitorSettings]):
         self.keep(self.destroy_guard_condition, self._done)
         bridge = find_bridge()
         self._decode = partial(decode, size=info.image_size, view=bridge.view)
-        self._use(engine, settings)
+        self._use(engine)
         if settings.transport == 'raw':
             self.get_logger().info(f'images are read by {bridge.why}')
 
-    def _use(self, engine: Engine, settings: MonitorSettings) -> None:
+    def _use(self, engine: Engine) -> None:
         """Pass an engine to its worker thread."""
         info, self._engine_fault = engine.info, ''
         topics = self._inputs.topics
-        observer = Observer(topics, settings.image, self._decode_for, image_bytes)
+        observer = Observer(topics, self._pictures, self._decode_for, image_bytes)
         self._estimation = Estimation(engine, observer, self._done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')
@@ -268,7 +268,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._info = engine.info
         self._outputs.change(self._task, engine.info.fingerprint, engine.info.horizon)
         self._last_stamp, self._used_stamps = -1, {}
-        self._use(engine, self.settings)
+        self._use(engine)
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

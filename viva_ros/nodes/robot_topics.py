@@ -20,6 +20,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import JOINTS, SyncSettings
 from viva_ros.core.joint_states import positions_by_name
 from viva_ros.engine.api import EngineInfo
@@ -122,6 +123,7 @@ class RobotTopics:
     :param sync: limits of the stamps
     :param joint_speeds: limits of single joints, rad/s or m/s
     :param notes: texts on parts of the robot file that have no effect
+    :param pictures: limits of images
     """
 
     cameras: Mapping[str, CameraSource]
@@ -130,6 +132,7 @@ class RobotTopics:
     sync: SyncSettings
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    pictures: PictureSettings = field(default_factory=PictureSettings)
 
     @property
     def options(self) -> dict[str, ImageOptions]:
@@ -150,7 +153,8 @@ def robot_topics(settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
     topic = settings.joint_states_topic
     check_name(f'joint_states_topic is {topic!r}, must be a valid topic name', topic)
     joints = (JointTopic(JOINTS, JointSource(topic)),)
-    return RobotTopics(cameras, joints, dict.fromkeys(cameras, kind), settings.sync)
+    kinds = dict.fromkeys(cameras, kind)
+    return RobotTopics(cameras, joints, kinds, settings.sync, pictures=settings.image)
 
 
 def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> RobotTopics:
@@ -179,7 +183,8 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
         free = {name: math.inf for one in sources if one.path for name in one.names.values()}
     speeds = {**free, **robot.limits.joint_speeds}
     notes = tuple(f'{path}: {text}' for text in robot.notes)
-    return RobotTopics(cameras, joints, kinds, sync, speeds, notes)
+    pictures = robot.limits.pictures(settings.image)
+    return RobotTopics(cameras, joints, kinds, sync, speeds, notes, pictures)
 
 
 def check_cameras(path: Path, robot: TopicMap, cameras: Sequence[str]) -> None:

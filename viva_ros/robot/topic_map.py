@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.observation import Array
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.core.synchronization import SyncSettings
@@ -105,6 +106,7 @@ class ImportLimits:
     :param max_joint_speed: of all joints, rad/s or m/s; None: a joint of a JointState must not
         jump to and fro
     :param joint_speeds: limits of single joints by name
+    :param frozen_after: time of identical images after which a camera may be frozen, s
     :param stated: names of the limits that the map states
     """
 
@@ -113,6 +115,7 @@ class ImportLimits:
     min_readable: float = 1.0
     max_joint_speed: float | None = None
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
+    frozen_after: float = PictureSettings().frozen_after
     stated: frozenset[str] = frozenset()
 
     def live(self, sync: SyncSettings) -> SyncSettings:
@@ -125,12 +128,19 @@ class ImportLimits:
             sync = replace(sync, max_joint_speed=self.max_joint_speed)
         return sync
 
+    def pictures(self, settings: PictureSettings) -> PictureSettings:
+        """Return the limits of images: those that the map states replace the others."""
+        if 'frozen_after' in self.stated:
+            settings = replace(settings, frozen_after=self.frozen_after)
+        return settings
+
     @property
     def figures(self) -> dict[str, Any]:
         """Return the limits for JSON."""
         return {
             'max_gap': self.max_gap, 'max_skew': self.max_skew, 'min_readable': self.min_readable,
             'max_joint_speed': self.max_joint_speed, 'joint_speeds': dict(self.joint_speeds),
+            'frozen_after': self.frozen_after,
         }  # fmt: skip
 
 
@@ -367,11 +377,13 @@ class _Parser:
         return self._one_of(f'{key}.stamp', row['stamp'], allowed) if 'stamp' in row else ''
 
     def _limits(self, content: Any) -> ImportLimits:
-        allowed = ('max_gap', 'max_skew', 'min_readable', 'max_joint_speed')
+        allowed = ('max_gap', 'max_skew', 'min_readable', 'max_joint_speed', 'frozen_after')
         limits = self._keys('limits', content or {}, allowed)
         speeds = limits.pop('max_joint_speed', None)
         for name, number in limits.items():
             self._number(f'limits.{name}', number, 1.0 if name == 'min_readable' else math.inf)
+        if limits.get('frozen_after') in (0, math.inf):
+            self._fail('limits.frozen_after', limits['frozen_after'], 'a number of s above 0')
         if not isinstance(speeds, Mapping):
             speeds = {} if speeds is None else {'default': speeds}
         for name, number in speeds.items():

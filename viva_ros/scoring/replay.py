@@ -184,13 +184,15 @@ def _by_timer(
     """Select inputs every 1 / rate s of receive time, from the first image on."""
     sync, limits = SyncSettings(), recording.limits
     speeds: Mapping[str, float] | None = None
+    pictures = PictureSettings()
     if limits is not None:
         sync, speeds = limits.live(sync), limits.joint_speeds
+        pictures = limits.pictures(pictures)
     if SOURCE in recording.metadata and not speeds:  # units of a dataset are unknown
         speeds = dict.fromkeys(joint_names, math.inf)
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, sync, joint_speeds=speeds)
     observer: Observer[Any] = Observer(
-        {camera: camera for camera in cameras}, PictureSettings(), decoder, content
+        {camera: camera for camera in cameras}, pictures, decoder, content
     )
     waiting = arrivals(recording, cameras)
     begin = next((time for time, camera, _ in waiting if camera), None)

@@ -4,15 +4,18 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
+from support.foreign_bags import still_scene
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
+from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.open import find, open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule, load_map
@@ -225,6 +228,51 @@ def test_episode_of_another_image_size_is_refused(tmp_path: Path, foreign_map) -
     assert "cameras {'side': (64, 96), 'top': (64, 96)}" in one(
         tmp_path, bag, foreign_map
     ).replace("{'top': (64, 96), 'side': (64, 96)}", "{'side': (64, 96), 'top': (64, 96)}")
+
+
+def test_recording_that_changes_during_its_import_is_refused(
+    tmp_path: Path, foreign_map, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_bag(tmp_path / 'bag')
+
+    def appended(*arguments: Any) -> list[RawEpisode]:
+        found = raw_episodes(*arguments)
+        with (path / 'metadata.yaml').open('a') as file:
+            file.write('# written by another process\n')
+        return found
+
+    monkeypatch.setattr('viva_ros.data.conversion.convert.raw_episodes', appended)
+    with pytest.raises(ImportEmptyError) as caught:
+        import_all([path], foreign_map, Outcomes(success=True), tmp_path / 'out')
+    assert caught.value.rows[0]['codes'] == ['recording-changed']
+    monkeypatch.undo()
+    report = import_all([path], foreign_map, Outcomes(success=True), tmp_path / 'out')
+    assert [row['refused'] for row in report['episodes']] == [[]]
+
+
+def test_covered_images_are_imported_with_a_note(tmp_path: Path) -> None:
+    path = still_scene(0).write(tmp_path / 'bag')
+    text = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\n'
+    (tmp_path / 'map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    outcomes = Outcomes(success=True)
+    report = import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    (note,) = report['episodes'][0]['notes']
+    assert 'images of top are unknown live, the first: top at stamp' in note
+    assert 'covered: contrast 0 of 255' in note
+
+
+def test_still_scene_is_imported_below_frozen_after(tmp_path: Path) -> None:
+    path = still_scene().write(tmp_path / 'bag')
+    outcomes = Outcomes(success=True)
+    text = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\n'
+    (tmp_path / 'map.yaml').write_text(text)
+    with pytest.raises(ImportEmptyError) as caught:
+        import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert caught.value.rows[0]['codes'] == ['image-frozen']
+    assert '"frozen_after" (s) in "limits" of the map' in caught.value.rows[0]['refused'][0]
+    (tmp_path / 'map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    report = import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert [row['refused'] for row in report['episodes']] == [[]]
 
 
 def test_camera_below_max_skew_rate_is_refused(tmp_path: Path, foreign_map) -> None:

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from support.errors import raises
-from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
+from support.foreign_bags import CAMERA, EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
 from support.lerobot_datasets import number_of
 
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
+from viva_ros.data.conversion.raw_episode import raw_episodes
 from viva_ros.data.episode import Annotation, Episode, save, sidecar
 from viva_ros.data.joint_groups import held
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule, load_map
 
@@ -131,6 +132,26 @@ def test_positions_without_names_are_named_by_place(tmp_path: Path) -> None:
     assert 'has 2 positions without joint names' in reason and 'field: position[0:2]' in reason
 
 
+def test_fewer_positions_than_names_are_refused_with_both(tmp_path: Path) -> None:
+    bag = two_arms(steps=())
+    for k in range(50):
+        bag.joints('/joint_states', 20 * MS * k + MS, ('a', 'b', 'c'), [0.1, 0.2])
+    bag.image(9 * MS, 1)
+    reason = refusal(tmp_path, bag, ONE)
+    assert 'no message that can be used (2 positions for 3 names)' in reason
+
+
+def test_episode_id_without_an_image_is_noted(tmp_path: Path) -> None:
+    bag = two_arms()
+    bag.text('/episode', 'a', 0)
+    bag.text('/episode', 'late', 1995 * MS)
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'map.yaml').write_text(ONE)
+    (raw,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
+    assert raw.name == 'bag:a'
+    assert raw.notes == ('id late on topic episode has no image: left out',)
+
+
 def test_messages_without_positions_are_left_out(tmp_path: Path) -> None:
     bag = two_arms()
     for k in range(0, 100, 3):
@@ -190,6 +211,41 @@ def test_step_back_of_more_than_a_period_is_refused(tmp_path: Path) -> None:
     out = tmp_path / 'received'
     import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, out)
     assert len(episodes_of(open_recording(out / 'episode_000000'))[0].joints.stamps) > 15
+
+
+def test_robot_with_the_clock_of_a_device_is_noted(tmp_path: Path) -> None:
+    day, bag = 10**9 * 86_400, BagOfMessages()
+    for k in range(100):
+        received = 2 * day + 20 * MS * k + 10 * MS
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [k / 1000.0] * 2, received)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k, received)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    recording = open_unmapped(bag.write(tmp_path / 'bag'))
+    (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
+    (note,) = raw.notes
+    assert note.startswith('stamps of /top/image/compressed are 172800 s older than their receive')
+    (tmp_path / 'map.yaml').write_text(f'{ONE}stamp: received\n')
+    (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
+    assert raw.notes == ()
+
+
+def test_camera_with_the_clock_of_a_device_is_refused_by_name(tmp_path: Path) -> None:
+    day, bag = 10**9 * 86_400, BagOfMessages()
+    for k in range(100):
+        bag.joints('/joint_states', 2 * day + 20 * MS * k + MS, LEFT, [k / 1000.0] * 2)
+        if k % 5 == 0:  # counts from its start
+            bag.image(20 * MS * k + 9 * MS, k, 2 * day + 20 * MS * k + 9 * MS)
+    reason = refusal(tmp_path, bag, ONE)
+    assert reason == (
+        'joints of left_a begins 172798 s after the end of top: their stamps are of different '
+        'clocks; set "stamp: received" for the one of a device in the map'
+    )
+    text = ONE.replace('top: /top/image/compressed', f'top: {{topic: {CAMERA}, stamp: received}}')
+    (tmp_path / 'map.yaml').write_text(text)
+    import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, tmp_path / 'set')
+    episode = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
+    assert number_of(episode.cameras['top'].images[3]) == 15
 
 
 def test_neighbouring_messages_in_the_wrong_order_are_sorted(tmp_path: Path) -> None:

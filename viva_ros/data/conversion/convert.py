@@ -7,6 +7,7 @@ An episode beyond the limits is refused; the report has the reasons.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.image_checks import FrozenPicture, PictureSettings
+from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
@@ -36,7 +38,7 @@ from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
-from viva_ros.robot.topic_map import TopicMap
+from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
 FORMAT: Final = 4  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
@@ -89,7 +91,12 @@ def import_one(
     try:
         staging.discard(key)
         with staging.begin(key) as folder:
-            staging.finish_unit(folder, _make(path, name, topic_map, outcomes, folder))
+            content = _make(path, name, topic_map, outcomes, folder)
+            if key_of(path, name, topic_map, outcomes) != key:
+                text = 'changed while it was imported: wait until it is written, import it again'
+                refused = Figures(name, str(path)).refuse('recording-changed', text)
+                content = {'figures': [asdict(refused)], 'episodes': []}
+            staging.finish_unit(folder, content)
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -157,7 +164,11 @@ def _make(
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
         return {'figures': [asdict(refused)], 'episodes': []}
     if not found:
-        text = 'has no episode: leave it out'
+        text = (
+            'has no image with a stamp in one of the episodes on topic episode, which begin at '
+            'receive times: set "stamp: received" in the map if the stamps are of another clock, '
+            'or leave it out'
+        )
         refused = Figures(name, str(path)).refuse('episode-missing', text)
         return {'figures': [asdict(refused)], 'episodes': []}
     figures, episodes = [], []
@@ -182,8 +193,8 @@ def _import_episode(
         rate = rate_of(recording, topic_map)
     except ConfigurationError as error:
         return Figures(raw.name, str(raw.source)).refuse(error.code, str(error)), None
-    moments = grid(raw, rate)
-    figures = measure(raw, moments, topic_map.limits)
+    moments, limits = grid(raw, rate), topic_map.limits
+    figures = measure(raw, moments, limits)
     try:
         label = outcomes.label(raw, recording)
         _check_cameras(raw)
@@ -192,11 +203,12 @@ def _import_episode(
     if figures.refused:
         return figures, None
     try:
-        written = _write(raw, rate, moments, label, folder, number)
+        written, notes = _write(raw, rate, moments, label, folder, number, limits)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
         return figures.refuse(error.code, str(error)), None
+    figures = replace(figures, notes=(*figures.notes, *notes))
     return figures, {**written, 'robot': recording.metadata.get(SOURCE, {}).get('robot') or ''}
 
 
@@ -209,27 +221,37 @@ def _check_cameras(raw: RawEpisode) -> None:
 
 
 def _write(
-    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int
-) -> dict[str, Any]:
-    """Write one episode; return its description."""
-    sizes, pictures = {}, {}
+    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int,
+    limits: ImportLimits,
+) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
+    """Write one episode; return its description, and notes on its images."""
+    sizes, pictures, notes = {}, {}, []
     for camera, frames in raw.cameras.items():
-        stream = _CameraStream(camera, frames, moments, raw)
+        stream = _CameraStream(camera, frames, moments, raw, limits)
         encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
         sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
+        notes += stream.notes
     names = {STATE: [n for group in raw.joints for n in group.names]}
-    np.save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
+    _save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
     if raw.action:
         names[ACTION] = [n for group in raw.action for n in group.names]
         rows = joints_at(raw.action, moments).astype(np.float32)
-        np.save(folder / f'{number}.{ACTION}.npy', rows)
+        _save(folder / f'{number}.{ACTION}.npy', rows)
     shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
-    return {
+    written = {
         'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
         'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
         'origins': _origins(raw, label),
     }  # fmt: skip
+    return written, notes
+
+
+def _save(path: Path, rows: NDArray[np.floating]) -> None:
+    """Write an array; of a full disk, numpy's own error has neither number nor path."""
+    content = io.BytesIO()
+    np.save(content, rows)
+    path.write_bytes(content.getvalue())
 
 
 def _origins(raw: RawEpisode, label: Label) -> list[str]:
@@ -243,14 +265,18 @@ def _origins(raw: RawEpisode, label: Label) -> list[str]:
 class _CameraStream:
     """The resampled images of one camera, all of one size."""
 
-    def __init__(self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode) -> None:
+    def __init__(
+        self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode, limits: ImportLimits
+    ) -> None:  # fmt: skip
         self._camera, self._frames = camera, frames
         self._rows = held(frames.stamps, moments)
         self._names = [name for group in raw.joints for name in group.names]
         self._positions = joints_at(raw.joints, moments)
         # Videos and rows of datasets repeat pictures without a fault.
         as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
-        self._frozen = FrozenPicture(PictureSettings()) if as_sent else None
+        self._settings = limits.pictures(PictureSettings())
+        self._frozen = FrozenPicture(self._settings) if as_sent else None
+        self._implausible: list[str] = []
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -266,9 +292,18 @@ class _CameraStream:
             if row != last or image is None:
                 last, image = row, self._decode(row)
                 self._check_frozen(row, image, self._positions[at])
+                if fault := check_picture(image, self._settings):
+                    self._implausible.append(f'{self._where(row)}: {fault}')
             if at in wanted:
                 self.colours.add(image)
             yield image
+
+    @property
+    def notes(self) -> list[str]:
+        """Texts on images that a monitor does not judge, such as black ones."""
+        count = len(self._implausible)
+        text = f'{count} images of {self._camera} are unknown live, the first: '
+        return [f'{text}{self._implausible[0]}'] if count else []
 
     def _where(self, row: int) -> str:
         return f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
@@ -282,7 +317,9 @@ class _CameraStream:
         if fault is not None:
             raise RecordingError(
                 'image-frozen',
-                f'{self._where(row)}: {fault}: leave the recording out, or split it there',
+                f'{self._where(row)}: {fault}: leave the recording out, or, if the scene is that '
+                'still, such as in a simulation without noise, raise "frozen_after" (s) in '
+                '"limits" of the map',
             )
 
     def _decode(self, row: int) -> Image:
@@ -313,7 +350,7 @@ def _reordered(
         if wanted != names and sorted(wanted) == sorted(names):
             stem = folder / f'{episode["number"]}.{key}'
             rows = np.load(f'{stem}.npy')[:, [names.index(name) for name in wanted]]
-            np.save(f'{stem}.ordered.npy', rows)
+            _save(Path(f'{stem}.ordered.npy'), rows)
             episode = {**episode, 'ordered': [*episode.get('ordered', ()), key]}
     return episode
 

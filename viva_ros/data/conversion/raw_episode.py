@@ -32,7 +32,7 @@ from viva_ros.data.segmentation import (
     task_of,
     tasks_of,
 )
-from viva_ros.data.stream_checks import EpisodeStreams
+from viva_ros.data.stream_checks import OTHER_CLOCK, EpisodeStreams
 from viva_ros.robot.topic_map import (
     FRAME_INDEX,
     HEADER,
@@ -101,6 +101,16 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     :raises RecordingError, ConfigurationError: if a topic, a field or a rate is missing
     """
     recording = with_row_times(recording, topic_map)
+    found = _episodes(recording, topic_map)
+    names = {one.name for one in found}
+    absent = [span.id for span in spans(recording) if name_of(recording, span) not in names]
+    if not absent:
+        return found
+    note = f'id {", ".join(absent)} on topic episode has no image: left out'
+    return [replace(one, notes=(*one.notes, note)) for one in found]
+
+
+def _episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     if is_mapped(topic_map):
         return mapped_episodes(recording, topic_map)
     is_dataset = SOURCE in recording.metadata
@@ -181,6 +191,14 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
             notes.append(f'{frames.unstamped} messages of {topic} have no stamp: left out')
         if frames.lost:
             notes.append(f'{topic}: {frames.lost}')
+        policy = tracks[name][1].stamp or topic_map.stamp
+        if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
+            age = (int(tracks[name][0].times[0]) - int(frames.stamps[0])) * 1e-9
+            if abs(age) > OTHER_CLOCK:
+                notes.append(
+                    f'stamps of {topic} are {age:.0f} s older than their receive times: a live '
+                    'monitor takes such messages for stale, unless the map has "stamp: received"'
+                )
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
@@ -309,7 +327,7 @@ class _Source:
         by_name = self._source.names if self._by_name else {}
         found = JointReadings(self.where, by_name, self._source.prefix)
         stamps = self._stamps()
-        count = unstamped = positions = 0
+        count = unstamped = unnamed = 0
         fault: ConfigurationError | None = None
         for row, (time, message) in enumerate(self._track.messages()):
             count += 1
@@ -318,7 +336,7 @@ class _Source:
             if stamp <= 0:
                 unstamped += 1
             elif self._by_name:
-                positions = max(positions, len(message.position))
+                unnamed = max(unnamed, 0 if len(message.name) else len(message.position))
                 found.add(time, stamp, message.name, message.position)
             else:
                 names = list(self._source.names.values())
@@ -331,14 +349,14 @@ class _Source:
                 found.add(time, stamp, names, values)
         if fault is not None and not found.readings:
             raise fault
-        self._check(found, count, unstamped, positions)
+        self._check(found, count, unstamped, unnamed)
         if unstamped:
             text = f'{unstamped} messages of {self._source.topic} have no stamp: left out'
             self.notes.append(text)
         self.notes += found.notes
         return found
 
-    def _check(self, found: JointReadings, count: int, unstamped: int, positions: int) -> None:
+    def _check(self, found: JointReadings, count: int, unstamped: int, unnamed: int) -> None:
         source = self._source
         if count == unstamped:
             if unstamped:
@@ -349,11 +367,17 @@ class _Source:
             )
         missing = [name for name in source.names if name not in found.seen] if self._by_name \
             else []  # fmt: skip
-        if not found.seen and not found.readings and positions:
+        if not found.seen and not found.readings and unnamed:
             raise RecordingError(
                 'joint-names-missing',
-                f'{self.where} has {positions} positions without joint names: name them by their '
-                f'place in the map, "field: position[0:{positions}]" with {positions} names',
+                f'{self.where} has {unnamed} positions without joint names: name them by their '
+                f'place in the map, "field: position[0:{unnamed}]" with {unnamed} names',
+            )
+        if not found.seen and found.left_out:
+            raise RecordingError(
+                'joint-positions',
+                f'{self.where} has no message that can be used ({", ".join(found.left_out)}): '
+                'correct its driver, or name another topic in the map',
             )
         if missing or not found.readings:
             raise RecordingError(
