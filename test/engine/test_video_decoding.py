@@ -151,6 +151,16 @@ def test_interruption_waits_for_a_key_frame() -> None:
         decoder.decode(VideoPacket('h265', 2, packets[1]))
 
 
+def test_refusals_keep_no_packets() -> None:
+    packets, decoder = stream('h264'), VideoDecoder()
+    decoder.decode(VideoPacket('h264', 1, packets[0]))
+    decoder.interrupt('2 packets are missing')
+    for number in range(50):
+        with pytest.raises(InputError) as caught:
+            decoder.decode(VideoPacket('h264', 2 + number, packets[1]))
+    assert len(caught.traceback) < 8  # each refusal would add some
+
+
 def test_b_frames_are_refused() -> None:
     images, errors = decode('h264', enumerate(with_b_frames()))
     assert not images and {error.code for error in errors} == {'video-order'}

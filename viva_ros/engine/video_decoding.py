@@ -183,7 +183,7 @@ class VideoDecoder:
             self._fault, self._doubted, self._between = None, 0, b''
         content = self._inspect(packet.data)
         if not content.has_picture:
-            self._between += content.parameters
+            self._between, _ = self._bitstream.merge(self._between, content.parameters)
             return None
         self._check_order(packet, content)
         self._last, self.is_key = packet, content.is_key
@@ -222,7 +222,7 @@ class VideoDecoder:
                 raise self._contradiction(found) from error
             text = f'packet of {len(data)} bytes is not {name} ({error})'
             if self._context is None and self._fault is not None:
-                raise self._fault from error
+                raise self._refusal() from error
             if self._context is None:
                 raise InputError(
                     'video-data',
@@ -334,7 +334,7 @@ class VideoDecoder:
 
     def _stop(self, fault: InputError) -> InputError:
         """Wait for a key frame; return the reason, which holds until then."""
-        self._context, self._fault, self._waited = None, fault, 0
+        self._context, self._fault, self._waited = None, _copy(fault), 0
         return fault
 
     def _refusal(self, is_key: bool = False) -> InputError:
@@ -348,7 +348,9 @@ class VideoDecoder:
                     'repeat them with each one',
                 )
             )
-        return self._fault or InputError(
+        if self._fault is not None:
+            return _copy(self._fault)
+        return InputError(
             'video-key-frame',
             f'no key frame of {name} in {self._waited} packets, images begin with the next one: '
             f'if none comes, {ONE_PERIOD}',
@@ -362,6 +364,11 @@ class VideoDecoder:
                 'correct the format in the publisher',
             )
         )
+
+
+def _copy(fault: InputError) -> InputError:
+    """Return an error to raise: an object that is raised again keeps all packets before."""
+    return InputError(fault.code, str(fault))
 
 
 def _context(name: str) -> Any:
