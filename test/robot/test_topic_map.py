@@ -30,6 +30,9 @@ MS = 1_000_000  # ns
         ('rate: 10\ncameras: {a b: /a}', 'map-value', ["camera is 'a b'"]),
         ('rate: 10\njoints: [{names: [a]}]', 'map-value', ['joints[0].topic is None']),
         ('rate: 10\njoints: [{topic: /a, field: x}]', 'map-value', ['names is {}']),
+        ('joints: {topic: /a, names: {j1: , j2: b}}', 'map-value', ['names is None']),
+        ('joints: {topic: /a, names: [a, true]}', 'map-value', ['names is True']),
+        ('joints: {topic: /a, names: [[a]]}', 'map-value', ["names is ['a']"]),
         ('rate: 10\njoints: {topic: /a, names: [a, a]}', 'map-value', ["joint is 'a'", 'once']),
         (
             'rate: 10\njoints: [{topic: /a, names: [a]}, {topic: /b, names: [a]}]',

@@ -350,11 +350,14 @@ class _Parser:
     def _joint_source(self, key: str, content: Any) -> JointSource:
         row = self._keys(key, content, (*TOPICS, 'field', 'names', 'prefix', 'stamp'))
         names = row.get('names') or {}
+        if not isinstance(names, list | Mapping):
+            self._fail(f'{key}.names', names, 'a list of names, or recorded name: joint name')
+        for name in [*names, *names.values()] if isinstance(names, Mapping) else names:
+            if isinstance(name, bool) or not isinstance(name, str | int) or name == '':
+                self._fail(f'{key}.names', name, 'a name')
         if isinstance(names, list):
             self._unique(names)
-            names = {str(name): str(name) for name in names}
-        if not isinstance(names, Mapping):
-            self._fail(f'{key}.names', names, 'a list of names, or recorded name: joint name')
+            names = {name: name for name in names}
         path = self._text(f'{key}.field', row.get('field', ''))
         if path and not names:
             self._fail(f'{key}.names', names, 'a list of names, one for each number of the field')

@@ -189,6 +189,24 @@ def test_state_in_several_features_is_named_by_a_map(tmp_path: Path) -> None:
     assert found.positions[0].tolist() == [12.5, -12.0, 12.0]
 
 
+@pytest.mark.parametrize(('cell', 'shape'), [(lambda k: k, [1]), (lambda k: [k, -k], [2])])
+def test_integers_are_named_by_a_map(
+    tmp_path: Path, cell: Callable[[int], Any], shape: list[int]
+) -> None:
+    key, tokens = 'observation.gripper', 'observation.tokens'
+    features = {key: {'dtype': 'int64', 'shape': shape, 'names': None},
+                tokens: {'dtype': 'int64', 'shape': [8], 'names': None}}  # fmt: skip
+    root = write_lerobot(tmp_path / 'set', features=features, frame_columns={
+        key: [cell(k) for k in range(21)], tokens: [[7] * (k % 5) for k in range(21)],
+    })  # fmt: skip
+    names = ['grip', 'other'][: shape[0]]
+    write_map(root, f'joints:\n - {{feature: observation.state}}\n'
+                    f' - {{feature: {key}, names: {names}}}')  # fmt: skip
+    found = episodes(root)[1].joints
+    assert found.names == (*NAMES, *names)
+    assert found.positions[3, 4:].tolist() == [15.0, -15.0][: shape[0]]
+
+
 @pytest.mark.parametrize(('key', 'feature'), [
     ('observation.images.top', {'shape': [48, 80, 3], 'info': {'is_depth_map': True}}),
     ('observation.images.top', {'shape': [48, 80, 3], 'video_info': {'video.is_depth_map': True}}),

@@ -43,6 +43,7 @@ from viva_ros.data.lerobot.metadata import (
     is_dataset,
     is_depth,
     open_dataset,
+    width,
 )
 from viva_ros.data.lerobot.stored_images import ROW, ColumnCells, StoredImages, own_rows
 from viva_ros.data.lerobot.video import VideoImages
@@ -187,9 +188,21 @@ class _Reader:
         """Return the numeric features that are in the data file."""
         return [
             key for key, one in self._dataset.features.items()
-            if str(one.get('dtype')).startswith('float') and key in self._table.column_names
-            and key not in layout.INDEX_COLUMNS
+            if key in self._table.column_names and key not in layout.INDEX_COLUMNS
+            and (str(one.get('dtype')).startswith('float') or self._has_integers(key))
         ]  # fmt: skip
+
+    def _has_integers(self, key: str) -> bool:
+        """Return whether all rows of a feature have as many integers as its shape, not tokens."""
+        column, feature = self._table[key], self._dataset.features[key]
+        if not str(feature.get('dtype')).startswith(('int', 'uint')):
+            return False
+        if pa.types.is_integer(column.type):
+            return width(feature) == 1
+        kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        if not any(is_kind(column.type) for is_kind in kinds):
+            return False
+        return bool(pc.unique(pc.list_value_length(column)).to_pylist() == [width(feature)])
 
     def _vector(self, key: str, topic: str, names: tuple[str, ...]) -> Track:
         try:
