@@ -53,7 +53,7 @@ def test_defaults_and_choices_are_those_of_the_parameters():
     shown = {argument.name: argument for argument in arguments('monitor')}
     assert shown['task'].default == MonitorSettings().task
     assert shown['dry_run'].default == 'true' and shown['dry_run'].choices == ('true', 'false')
-    assert shown['transport'].choices == ('raw', 'compressed')
+    assert shown['transport'].choices == ('raw', 'compressed', 'ffmpeg', 'foxglove')
     assert shown['black_box_folder'].default == '~/.ros/viva_black_box'
     assert {argument.name: argument.default for argument in arguments('demo')}[
         'dry_run'

@@ -45,7 +45,7 @@ def test_invalid_argument_starts_no_node(capsys):
 def test_the_help_text_shows_defaults_and_choices():
     shown = up.list_arguments()
     assert 'task             Current task' in shown and "(default: 'tray_lift')" in shown
-    assert 'One of raw, compressed.' in shown
+    assert 'One of raw, compressed, ffmpeg, foxglove.' in shown
 
 
 def test_process_that_ignores_sigint_is_killed(monkeypatch):
