@@ -384,13 +384,11 @@ class _Parser:
         limits = self._keys('limits', content or {}, allowed)
         speeds = limits.pop('max_joint_speed', None)
         for name, number in limits.items():
-            self._number(f'limits.{name}', number, 1.0 if name == 'min_readable' else math.inf)
-        if limits.get('frozen_after') in (0, math.inf):
-            self._fail('limits.frozen_after', limits['frozen_after'], 'a number of s above 0')
+            self._limit(name, number)
         if not isinstance(speeds, Mapping):
             speeds = {} if speeds is None else {'default': speeds}
         for name, number in speeds.items():
-            self._number(f'limits.max_joint_speed.{name}', number, math.inf)
+            self._limit(f'max_joint_speed.{name}', number)
         by_joint = {str(n): float(x) for n, x in speeds.items() if n != 'default'}
         return ImportLimits(
             **{name: float(number) for name, number in limits.items()},
@@ -399,10 +397,16 @@ class _Parser:
             stated=frozenset(limits),
         )
 
-    def _number(self, key: str, number: Any, most: float) -> None:
+    def _limit(self, name: str, number: Any) -> None:
         real = isinstance(number, int | float) and not isinstance(number, bool)
-        if not real or not 0.0 <= number <= most:
-            self._fail(key, number, f'a number from 0 to {most:g}')
+        if name == 'min_readable':
+            fits, allowed = real and 0.0 <= number <= 1.0, 'a number from 0 to 1'
+        elif name == 'max_skew':
+            fits, allowed = real and 0.0 <= number < math.inf, 'a finite number from 0 on'
+        else:  # a monitor that has no limit would never notice an old image
+            fits, allowed = real and 0.0 < number < math.inf, 'a finite number above 0'
+        if not fits:
+            self._fail(f'limits.{name}', number, allowed)
 
     def _label(self, content: Any) -> LabelRule:
         allowed = ('topic', 'column', 'true', 'false', 'frames', 'path_contains')
