@@ -29,6 +29,17 @@ def test_episode_names_are_complete_in_a_narrow_terminal() -> None:
     assert all(name in column for name in names)
 
 
+@pytest.mark.parametrize(('width', 'titles'), [
+    (120, 'episode frames s rates, Hz gap, s skew, s read result'),
+    (80, 'episode frames s gap, s skew, s read result'),
+    (60, 'episode frames s gap, s result'),
+])  # fmt: skip
+def test_columns_that_do_not_fit_are_omitted(width: int, titles: str) -> None:
+    lines = shown([{**ROW, 'name': 'monday/fold_the_towel_000001'}], width).splitlines()
+    assert lines[1].replace('┃', '').split() == titles.split()
+    assert lines[3].endswith('│ imported │') and max(map(len, lines)) <= width
+
+
 def test_refusals_of_one_reason_are_one_line() -> None:
     rows = [
         {**ROW, 'name': f'e{n}', 'refused': (f'video {n}.mp4 is missing: copy it',),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -13,6 +14,8 @@ from rich.table import Column, Table
 MANY: Final = 60  # episodes; a longer list has only the refused ones
 NAMED: Final = 8  # episodes of one reason that are named
 NARROW: Final = 20  # characters of a name that stay on one line
+#: Columns of episodes that a narrow console omits, in this order; ``viva/import.json`` has all.
+OMITTED: Final = ('rates, Hz', 'read', 'skew, s', 'gap, s', 's', 'frames')
 QUOTED: Final = re.compile(r'"[^"]*"|\([^()]*\)')
 
 Row = Mapping[str, Any]  # ``resample.Figures`` as a dict
@@ -24,7 +27,7 @@ def show(rows: Sequence[Row], console: Console, next_command: str) -> None:
 
     :param next_command: command for the imported episodes; '' if there is none
     """
-    console.print(episodes(_listed(rows)))
+    console.print(episodes(_listed(rows), console.width))
     for note, names in grouped_notes(rows).items():
         console.print(f'note: {_names(names)}: {escape(note)}', soft_wrap=True)
     for row in rows:
@@ -89,19 +92,40 @@ def remedy_of(text: str) -> str:
     return text[place + 2 :] if place >= 0 else text
 
 
-def episodes(rows: Sequence[Row]) -> Table:
-    """Return a table with one line per episode."""
-    longest = max((len(row['name']) for row in rows), default=0)
+def episodes(rows: Sequence[Row], width: int) -> Table:
+    """
+    Return a table with one line per episode.
+
+    :param width: of the console, characters; columns that do not fit are omitted
+    """
+    columns = {
+        'frames': [str(row['frames']) for row in rows],
+        's': [f'{row["duration"]:.1f}' for row in rows],
+        'rates, Hz': [rates(row['streams']) for row in rows],
+        'gap, s': [f'{longest_gap(row["streams"]):.3f}' for row in rows],
+        'skew, s': [f'{row["skew"]:.3f}' for row in rows],
+        'read': [f'{row["readable"]:.1%}' for row in rows],
+        'result': ['refused' if row['refused'] else 'imported' for row in rows],
+    }
+    names = [row['name'] for row in rows]
     # Names often differ only at their end.
-    name = Column('episode', overflow='fold', min_width=min(longest, NARROW))
-    lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
-    for row in rows:
-        lines.add_row(
-            row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
-            f'{longest_gap(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
-            'refused' if row['refused'] else 'imported',
-        )  # fmt: skip
+    narrowest = min(max(map(cell_len, ['episode', *names])), NARROW)
+    for title in OMITTED:
+        if _width(narrowest, columns) > width:
+            del columns[title]
+    lines = Table(
+        Column('episode', overflow='fold', min_width=narrowest),
+        *(Column(title, no_wrap=True) for title in columns),
+    )
+    for cells in zip(names, *columns.values(), strict=True):
+        lines.add_row(*cells)
     return lines
+
+
+def _width(name: int, columns: Mapping[str, Sequence[str]]) -> int:
+    """Return the width of a table with a column of names, borders and padding included."""
+    cells = [max(map(cell_len, [title, *column])) for title, column in columns.items()]
+    return name + sum(cells) + 3 * (len(cells) + 1) + 1
 
 
 def rates(streams: Mapping[str, Any]) -> str:
