@@ -85,7 +85,7 @@ def spans(recording: Recording) -> list[Span]:
             raise RecordingError(
                 'episode-id-reused',
                 f'{recording.path} has the id {name!r} twice on topic episode, with another or an '
-                'end between: its episodes cannot be told apart; split the recording before the '
+                'end between: its episodes cannot be separated; split the recording before the '
                 'second, or give each episode its own id',
             )
         if found:

@@ -132,7 +132,7 @@ def _check_one_episode(recording: Recording, topic: str) -> None:
         raise RecordingError(
             'episodes-several',
             f'{recording.path} has {len(ids)} episodes on topic episode ({", ".join(ids[:3])}), '
-            f'whose outcomes on {topic} cannot be told apart in place: use "viva import", which '
+            f'whose outcomes on {topic} cannot be separated in place: use "viva import", which '
             'has one for each, or label them with "viva label" and leave "label" out of the map',
         )
 
