@@ -59,6 +59,10 @@ class ImageTrack(Track):
         for row, time in enumerate(self.times):
             yield time, ImageMessage(time, images, row)
 
+    def inputs(self) -> Iterator[tuple[int, Any]]:
+        """Yield the messages, whose images are decoded on access."""
+        return self.messages()
+
     def stamps(self) -> list[int]:
         """Return the stamps, ns."""
         return self.times

@@ -73,11 +73,12 @@ class Track:
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def inputs(self) -> Iterator[tuple[int, Any]]:
-        """Yield receive times and the messages of a camera for ``images.decode``."""
-        if not isinstance(self.data, VideoMessages):
-            yield from self.messages()
-            return
+        """Yield receive times and the inputs of a camera, whose images are read on access."""
         stamps = self.stamps()
+        if not isinstance(self.data, VideoMessages):
+            for row, (time, stamp) in enumerate(zip(self.times, stamps, strict=True)):
+                yield time, RecordedMessage(stamp, row, self)
+            return
         index = self.data.packets(stamps)
         pictures = VideoPictures(self.data, index, sorted(index.starts), self.options)
         for row, (time, stamp) in enumerate(zip(self.times, stamps, strict=True)):
@@ -120,6 +121,24 @@ class Track:
         one = ordered([at for _, at in shown])  # parameters may have the stamp of an image
         images = VideoPictures(self.data, index, [shown[k][0] for k in one.rows], self.options)
         return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated, lost)
+
+
+@dataclass(frozen=True)
+class RecordedMessage:
+    """
+    An image message of a recording as an input of a monitor.
+
+    :param stamp: ns
+    """
+
+    stamp: int
+    row: int
+    track: Track
+
+    def read(self) -> Any:
+        """Return the message, from the file unless it is small."""
+        track = self.track
+        return deserialise(track.type_name, track.data[self.row], track.definition)
 
 
 def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:

@@ -11,6 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +27,12 @@ from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import ValueMessage, values
-from viva_ros.data.recording import SOURCE, Recording
+from viva_ros.data.recording import SOURCE, RecordedMessage, Recording, Track
 from viva_ros.data.video_packets import RecordedFrame
 from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[str, Any], Image]  # of a camera and its message
+Arrival = tuple[int, str, Any]  # receive time (ns), camera ('' for joints) and message
 SLOWER: Final = 1.2  # ratio of rates, from which values are slower: jitter loses single frames
 PAUSE: Final = 3.0  # median spacings, from which a spacing is a pause
 FEW: Final = 5  # spacings, below which the rate of values is unknown
@@ -68,7 +71,7 @@ def replay(
     published, tracks = values(recording), recording.cameras
 
     def decoder(camera: str, message: Any) -> Image:
-        return decode(message, size, tracks[camera].options)
+        return decode(_read(message), size, tracks[camera].options)
 
     if published:
         return _as_recorded(recording, cameras, joint_names, published, decoder)
@@ -155,7 +158,7 @@ def _as_recorded(
     settings = SyncSettings(time_jump=NO_TIME_JUMP)
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, settings, keep_all=True)
     for _, source, message in arrivals(recording, cameras):
-        _add(buffer, source, message)
+        _add(buffer, source, message, message)
     for one in published:
         if not one.known:
             unknown = Unknown(one.kind, one.reason)
@@ -194,12 +197,11 @@ def _by_timer(
     observer: Observer[Any] = Observer(
         {camera: camera for camera in cameras}, pictures, decoder, content
     )
-    waiting = arrivals(recording, cameras)
-    begin = next((time for time, camera, _ in waiting if camera), None)
+    begin = next((time for time, camera, _ in arrivals(recording, cameras) if camera), None)
     if begin is None:
         return
     period, tick, resets, newest = round(1e9 / rate), begin, 0, -1
-    for time, camera, message in [*waiting, (waiting[-1][0] + 1, '', None)]:
+    for time, camera, message in _ended(arrivals(recording, cameras)):
         while time > tick:
             if buffer.resets != resets:
                 resets, newest = buffer.resets, -1
@@ -212,20 +214,44 @@ def _by_timer(
                 yield ReplayInput(tick if isinstance(seen, Unknown) else newest, seen)
             tick += period
         if message is not None:
-            _add(buffer, camera, message)
+            _add(buffer, camera, message, _read(message))
 
 
-def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, str, Any]]:
+def _ended(received: Iterator[Arrival]) -> Iterator[Arrival]:
+    """Yield arrivals, and the end of the recording 1 ns after the last."""
+    end = 0
+    for one in received:
+        end = one[0] + 1
+        yield one
+    yield end, '', None
+
+
+def arrivals(recording: Recording, cameras: Sequence[str]) -> Iterator[Arrival]:
     """
-    Return the inputs in order of receive time: time (ns), camera ('' for joints) and message.
+    Yield the inputs in order of receive time; images are read on access, joint states in turn.
 
     :param cameras: cameras to read; a camera that was not recorded has no messages
     """
     tracks = {c: t for c, t in recording.cameras.items() if c in cameras}
+    found = [_received(name, track, track.inputs()) for name, track in tracks.items()]
     joints = recording.find('joint_states')
-    received = [(time, name, m) for name, track in tracks.items() for time, m in track.inputs()]
-    received += [(time, '', m) for time, m in (joints.messages() if joints else ())]
-    return sorted(received, key=lambda one: one[0])
+    if joints:
+        found.append(_received('', joints, joints.messages()))
+    return merge(*found, key=lambda one: one[0])
+
+
+def _received(
+    name: str, track: Track, inputs: Iterator[tuple[int, Any]]
+) -> Iterator[Arrival]:  # fmt: skip
+    """Yield the inputs of a topic in order of receive time, which a damaged file may not have."""
+    if any(after < before for before, after in pairwise(track.times)):
+        inputs = iter(sorted(inputs, key=lambda one: one[0]))
+    for time, message in inputs:
+        yield time, name, message
+
+
+def _read(message: Any) -> Any:
+    return message.read() if isinstance(message, RecordedMessage) else message
 
 
 def content(message: Any) -> memoryview:
@@ -233,16 +259,15 @@ def content(message: Any) -> memoryview:
     return memoryview(message.data)
 
 
-def _add(buffer: InputBuffer[Any], camera: str, message: Any) -> None:
-    if isinstance(message, RecordedFrame):
-        if message.fault:
-            buffer.refuse_image(camera, message.stamp, message.fault)
-        else:
-            buffer.add_image(camera, message.stamp, message)
+def _add(buffer: InputBuffer[Any], camera: str, message: Any, payload: Any) -> None:
+    """Add an input; of a joint state, the payload is not used."""
+    if isinstance(message, RecordedFrame) and message.fault:
+        buffer.refuse_image(camera, message.stamp, message.fault)
         return
-    stamp = from_time(message.header.stamp)
+    recorded = isinstance(message, RecordedFrame | RecordedMessage)
+    stamp = message.stamp if recorded else from_time(message.header.stamp)
     if camera:
-        buffer.add_image(camera, stamp, message)
+        buffer.add_image(camera, stamp, payload)
         return
     try:
         positions = positions_by_name(message.name, message.position.tolist(), JOINTS)
