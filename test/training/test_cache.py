@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.errors import raises
+from support.foreign_bags import LEFT, still_scene
 from support.slides import CUT, slide_episode, write_slide
 
-from viva_ros.data.episode import Episode
+from viva_ros.data.episode import NAME, Annotation, Episode, save
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import resolve
 from viva_ros.training import cache
@@ -74,6 +75,21 @@ def test_recording_without_outcome_is_refused(tmp_path: Path) -> None:
     ref = write_ref(tmp_path / 'r', replace(slide_episode(1), label=None))
     with raises('recording-outcome-missing', ref.path, 'label it'):
         cache.load([ref], tmp_path / 'cache', CUT)
+
+
+def test_frozen_camera_is_refused_in_place_as_on_import(tmp_path: Path) -> None:
+    ref = resolve(still_scene().write(tmp_path / 'bag'))
+    save(tmp_path / NAME, {'bag': Annotation(True, 'fold')})
+    how = replace(CUT, cameras=('top',), joint_names=tuple(LEFT))
+    text = 'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\n'
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    with raises(
+        'image-frozen', f'{ref.path}: top at stamp', 'frozen: same picture for 1.2 s',
+        'raise "frozen_after" (s) in "limits" of the map',
+    ):  # fmt: skip
+        cache.load([ref], tmp_path / 'cache', how)
+    (tmp_path / 'viva_map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    assert len(cache.load([ref], tmp_path / 'cache', how).stamps) == 20
 
 
 def test_task_index_follows_the_given_order(make_slide_data: Callable[..., Data]) -> None:

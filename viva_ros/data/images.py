@@ -79,5 +79,9 @@ class Pictures(Sequence[Image]):
         if isinstance(index, slice):
             rows = self._rows[index]
             return Pictures(self._type_name, self._data, self._size, self._options, rows)
+        return self.read(index)[1]
+
+    def read(self, index: int) -> tuple[memoryview, Image]:
+        """Return the bytes of an image as received, and the image."""
         message = deserialise(self._type_name, self._data[self._rows[index]])
-        return decode(message, self._size, self._options)
+        return memoryview(message.data), decode(message, self._size, self._options)

@@ -26,8 +26,10 @@ from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.frozen_camera import picture_limits
 from viva_ros.data.open import identity, open_ref
 from viva_ros.data.recording import recording_name
 from viva_ros.data.segmentation import check_limits, episodes_of
@@ -38,7 +40,7 @@ __all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'lengths', 'load', 'wr
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
-FORMAT: Final = 4
+FORMAT: Final = 5
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ def _index(shard: Path, ref: EpisodeRef) -> dict[str, Any] | None:
 
 
 def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:
-    episodes = [episode for episode in episodes_of(open_ref(ref)) if episode.label is not None]
+    recording = open_ref(ref)
+    episodes = [episode for episode in episodes_of(recording) if episode.label is not None]
     if not episodes:
         raise RecordingError(
             'recording-outcome-missing',
@@ -153,7 +156,8 @@ def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:
         )
     check_limits(ref.path, episodes)
     try:
-        write_shard(_shard(shards, ref), episodes, how, identity(ref))
+        limits = picture_limits(recording)
+        write_shard(_shard(shards, ref), episodes, how, identity(ref), limits)
     except RecordingError as error:
         raise type(error)(error.code, f'{ref.path}: {error}') from error
     except OSError as error:
@@ -168,11 +172,19 @@ def _full(path: Path, error: OSError) -> RecordingError:
     )
 
 
-def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:
-    """Cut the labelled episodes of one recording, at least one, and write them; the index last."""
+def write_shard(
+    shard: Path, episodes: Sequence[Episode], how: Cut, source: Any,
+    limits: PictureSettings | None = None,
+) -> None:  # fmt: skip
+    """
+    Cut the labelled episodes of one recording, at least one, and write them; the index last.
+
+    :param limits: see ``dataset.cut``
+    """
     shard.mkdir(parents=True, exist_ok=True)
     (shard / 'index.json').unlink(missing_ok=True)
-    pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every)
+    pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every,
+                  limits)
               for e in episodes]  # fmt: skip
     for name in (IMAGES, *MOMENTS, *TRACK):
         rows = np.concatenate([getattr(piece, name) for piece in pieces])

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
-from viva_ros.core.observation import Array, Image
+from viva_ros.core.image_checks import PictureSettings, check_picture
+from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
@@ -29,7 +29,7 @@ from viva_ros.data.conversion.resample import Figures, grid, measure, rate_of
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
-from viva_ros.data.images import Pictures
+from viva_ros.data.frozen_camera import FrozenCamera
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
@@ -268,14 +268,14 @@ class _CameraStream:
     def __init__(
         self, camera: str, frames: Frames, moments: Stamps, raw: RawEpisode, limits: ImportLimits
     ) -> None:  # fmt: skip
-        self._camera, self._frames = camera, frames
+        self._camera, self._images = camera, frames.images
         self._rows = held(frames.stamps, moments)
-        self._names = [name for group in raw.joints for name in group.names]
-        self._positions = joints_at(raw.joints, moments)
-        # Videos and rows of datasets repeat pictures without a fault.
-        as_sent = isinstance(frames.images, Pictures) and not raw.is_dataset
         self._settings = limits.pictures(PictureSettings())
-        self._frozen = FrozenPicture(self._settings) if as_sent else None
+        names = [name for group in raw.joints for name in group.names]
+        self._frozen = FrozenCamera(
+            camera, frames, names, joints_at(raw.joints, moments),
+            None if raw.is_dataset else self._settings,
+        )  # fmt: skip
         self._implausible: list[str] = []
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
@@ -290,10 +290,9 @@ class _CameraStream:
         last, image = -1, None
         for at, row in enumerate(self._rows.tolist()):
             if row != last or image is None:
-                last, image = row, self._decode(row)
-                self._check_frozen(row, image, self._positions[at])
+                last, image = row, self._decode(row, at)
                 if fault := check_picture(image, self._settings):
-                    self._implausible.append(f'{self._where(row)}: {fault}')
+                    self._implausible.append(f'{self._frozen.where(row)}: {fault}')
             if at in wanted:
                 self.colours.add(image)
             yield image
@@ -305,27 +304,10 @@ class _CameraStream:
         text = f'{count} images of {self._camera} are unknown live, the first: '
         return [f'{text}{self._implausible[0]}'] if count else []
 
-    def _where(self, row: int) -> str:
-        return f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
-
-    def _check_frozen(self, row: int, image: Image, positions: Array) -> None:
-        """Refuse a picture that repeats while joints move, as the monitor does."""
-        if self._frozen is None:
-            return
-        proprio = dict(zip(self._names, positions.tolist(), strict=True))
-        fault = self._frozen.update(int(self._frames.stamps[row]), image.tobytes(), proprio)
-        if fault is not None:
-            raise RecordingError(
-                'image-frozen',
-                f'{self._where(row)}: {fault}: leave the recording out, or, if the scene is that '
-                'still, such as in a simulation without noise, raise "frozen_after" (s) in '
-                '"limits" of the map',
-            )
-
-    def _decode(self, row: int) -> Image:
-        where = self._where(row)
+    def _decode(self, row: int, at: int) -> Image:
+        where = self._frozen.where(row)
         try:
-            image = self._frames.images[row]
+            image = self._frozen.read(self._images, row, at)
         except InputError as error:
             raise RecordingError('image-undecodable', f'{where}: {error}') from error
         height, width = image.shape[:2]
