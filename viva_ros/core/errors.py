@@ -7,6 +7,8 @@ Each error has a code: the subject and what is wrong with it, such as ``engine-h
 raised for one cause, and stays when the text changes.
 """
 
+from typing import Self
+
 
 class VivaError(Exception):
     """
@@ -22,6 +24,10 @@ class VivaError(Exception):
 
     def __str__(self) -> str:
         return self.text
+
+    def fresh(self) -> Self:
+        """Return an equal error to keep or raise: one that was raised keeps all local data."""
+        return type(self)(self.code, self.text)
 
 
 class ConfigurationError(VivaError):

@@ -106,7 +106,7 @@ class VideoMessages(Sequence[bytes]):
             try:
                 frame = self.decode(row, stamp, decoder)
             except InputError as error:
-                faults[row] = InputError(error.code, str(error))  # without the packet
+                faults[row] = error.fresh()  # without the packet
                 continue
             if frame is not None:
                 start = (row, before) if decoder.is_key else start

@@ -334,7 +334,7 @@ class VideoDecoder:
 
     def _stop(self, fault: InputError) -> InputError:
         """Wait for a key frame; return the reason, which holds until then."""
-        self._context, self._fault, self._waited = None, _copy(fault), 0
+        self._context, self._fault, self._waited = None, fault.fresh(), 0
         return fault
 
     def _refusal(self, is_key: bool = False) -> InputError:
@@ -349,7 +349,7 @@ class VideoDecoder:
                 )
             )
         if self._fault is not None:
-            return _copy(self._fault)
+            return self._fault.fresh()
         return InputError(
             'video-key-frame',
             f'no key frame of {name} in {self._waited} packets, images begin with the next one: '
@@ -364,11 +364,6 @@ class VideoDecoder:
                 'correct the format in the publisher',
             )
         )
-
-
-def _copy(fault: InputError) -> InputError:
-    """Return an error to raise: an object that is raised again keeps all packets before."""
-    return InputError(fault.code, str(fault))
 
 
 def _context(name: str) -> Any:
