@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import rclpy
 from support.fake_monitor import BrightnessEngine
-from support.ros import Processes, enter_domain, listening, wait, wire_bytes
+from support.ros import Processes, enter_domain, listening, wait
 from support.scripted_robot import (
     ARM,
     CAMERAS,
@@ -44,6 +44,7 @@ from support.scripted_robot import (
     without,
     write_stream,
 )
+from support.wire import wire_bytes
 
 from viva_ros.core.observation import Observation, Unknown
 from viva_ros.data.conversion.annotations import Outcomes

@@ -18,8 +18,9 @@ from std_msgs.msg import Float64MultiArray
 from support.errors import raises
 from support.fake_source import picture
 from support.message_packages import built
-from support.ros import wait, wire_bytes
+from support.ros import wait
 from support.video_streams import ENCODERS, Encoder
+from support.wire import wire_bytes
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.image_checks import PictureSettings

@@ -23,14 +23,11 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.serialization import serialize_message
-from rosbags.serde import SerdeError
 from std_srvs.srv import Trigger
 
 from viva_ros.bringup.processes import environment
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
-from viva_ros.data.messages import typestore
 
 HERE = Path(__file__).parent
 GRACE = 4.0  # s; nodes end within 3
@@ -171,15 +168,3 @@ def write_calibration(folder: Path, rate: float = 10.0) -> Path:
     path = folder / 'calibration.json'
     made.save(path)
     return path
-
-
-def wire_bytes(message: Any, kind: str) -> bytes:
-    """Return the bytes of a message on the wire: Fast DDS puts up to 12 behind them here."""
-    data = bytes(serialize_message(message))
-    for behind in range(13):
-        try:
-            typestore().deserialize_cdr(data[: len(data) - behind], kind)
-        except SerdeError:
-            continue
-        return data[: len(data) - behind]
-    raise AssertionError(f'{kind} of {len(data)} bytes cannot be read')
