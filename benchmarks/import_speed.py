@@ -123,7 +123,7 @@ class PeakMemory(threading.Thread):
 def measure(bags: Path, out: Path, processes: int) -> dict[str, Any]:
     """Import a folder of bags; return the figures."""
     command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'import', str(bags), '--rate', str(FPS),
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'import', str(bags), '--rate', str(FPS),
         '--task', 'fold', '--success', '--out', str(out), '--processes', str(processes),
     ]  # fmt: skip
     load, began, used = os.getloadavg()[0], time.perf_counter(), _cpu()

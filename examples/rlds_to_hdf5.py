@@ -57,6 +57,8 @@ def main() -> int:
 
 def convert(dataset: Path, out: Path, split: str) -> tuple[int, set[str]]:
     """Write the episodes of a split as data/demo_0, ...; return their number and notes."""
+    if out.exists():
+        raise ValueError(f'{out} exists: delete it, or name another file')
     if not (dataset / 'features.json').is_file():
         raise ValueError('it has no features.json: name the folder of a version, such as 1.0.0')
     features = dict(flat(json.loads((dataset / 'features.json').read_text())))
@@ -107,7 +109,7 @@ def write(
         if values is None:
             notes.add(f'{key} is left out of an episode that does not have it')
         elif key.startswith(ABOUT):
-            group.attrs[key.removeprefix(ABOUT)] = values[0]
+            group.attrs.update({key.removeprefix(ABOUT): one for one in values[:1]})
         elif not key.startswith(STEPS) or not (
             is_text or 'image' in feature or tensor.get('encoding') == 'none'
         ):
@@ -152,7 +154,7 @@ def write_images(
         notes.add(f'{key} is left out of an episode in which it has one image: a placeholder')
         return
     about = f'{ABOUT}has_{name.rpartition("/")[2]}'
-    if about in found and not found[about][0]:
+    if about in found and not any(found[about]):
         notes.add(f'{about} is false in an episode that has different images: they are kept')
     rows = group.create_dataset(name, (len(values),), h5py.vlen_dtype(np.uint8))
     for row, content in enumerate(values):

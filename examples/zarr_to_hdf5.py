@@ -34,6 +34,9 @@ def main() -> int:
     parser.add_argument('store', type=Path)
     parser.add_argument('out', type=Path, help='HDF5 file')
     args = parser.parse_args()
+    if args.out.exists():
+        print(f'zarr_to_hdf5: {args.out} exists: delete it, or name another file', file=sys.stderr)
+        return 1
     temporary = args.out.with_name(f'.{args.out.name}.tmp')
     try:
         with h5py.File(temporary, 'w') as file:

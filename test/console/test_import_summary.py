@@ -55,6 +55,14 @@ def test_refusals_of_one_reason_are_one_line() -> None:
     assert any('viva train --recordings set' in line for line in lines)
 
 
+def test_brackets_in_names_are_shown() -> None:
+    row = {**ROW, 'name': 'bag[red]', 'source': '/a[b]', 'notes': ['left out']}
+    text = shown([row, {**row, 'codes': ['cause'], 'refused': ['has none: leave it out']}])
+    assert text.count('│ bag[red] ') == 2
+    assert 'note: 2 episodes (bag[red], bag[red]): left out' in text
+    assert 'refused /a[b]: bag[red]: has none' in text
+
+
 def test_note_of_all_episodes_is_one_line() -> None:
     rows = [{**ROW, 'name': f'e{n}', 'notes': ('depth is left out',)} for n in range(2)]
     assert 'note: 2 episodes (e0, e1): depth is left out' in shown(rows)

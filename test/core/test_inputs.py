@@ -197,6 +197,10 @@ def test_refused_image_explains_a_camera_without_images() -> None:
     inputs = buffer()
     inputs.refuse_image('head', NOW, 'no key frame')
     assert 'no key frame' in rejected(inputs.select(NOW), 'input')
+    assert inputs.image_fault('head', NOW) == 'no key frame'
+    assert inputs.image_fault('head', NOW + 2000 * MS) == ''  # the camera is silent
+    inputs.add_image('head', NOW + 10 * MS, 'next')
+    assert inputs.image_fault('head', NOW + 10 * MS) == ''
 
 
 def test_recorded_inputs_are_selected_by_their_stamps() -> None:

@@ -273,6 +273,13 @@ def test_slow_topic_names_the_limit_to_raise(listener: Any, tmp_path: Path, caps
     assert code == 0, capsys.readouterr().out
 
 
+@pytest.fixture
+def ffmpeg_packet(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the message class of a video packet."""
+    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
+    return importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
+
+
 def publish_video(node: Any, kind: Any, packets: Sequence[bytes]) -> None:
     """Publish packets and joints at 20 Hz."""
     video = node.create_publisher(kind, '/cam/ffmpeg', 10)
@@ -291,11 +298,9 @@ def publish_video(node: Any, kind: Any, packets: Sequence[bytes]) -> None:
 
 @pytest.mark.live
 def test_video_camera_without_a_picture_has_the_reason(
-    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    listener: Any, ffmpeg_packet: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
-    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
-    publish_video(listener, kind, with_b_frames())
+    publish_video(listener, ffmpeg_packet, with_b_frames())
     text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
     assert doctor.main(['--seconds', '1.5', '--robot', str(robot_file(tmp_path, text))]) == 1
     output = capsys.readouterr().out
@@ -304,11 +309,9 @@ def test_video_camera_without_a_picture_has_the_reason(
 
 @pytest.mark.live
 def test_video_camera_is_decoded_after_its_key_frame(
-    listener: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    listener: Any, ffmpeg_packet: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    monkeypatch.syspath_prepend(built('ffmpeg_image_transport_msgs/msg/FFMPEGPacket'))
-    kind = importlib.import_module('ffmpeg_image_transport_msgs.msg').FFMPEGPacket
-    publish_video(listener, kind, stream('h264'))
+    publish_video(listener, ffmpeg_packet, stream('h264'))
     text = 'cameras: {cam: {topic: /cam/ffmpeg}}\njoints: [{topic: /joint_states}]\n'
     code = doctor.main(['--seconds', '2.5', '--robot', str(robot_file(tmp_path, text))])
     output = capsys.readouterr().out

@@ -161,6 +161,9 @@ def test_remedy_for_zarr_makes_a_file_with_its_episodes(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file['data/demo_1/img'][()], images[4:])
     np.save(root / 'meta/episode_ends.npy', np.array([4, 8]))
     done = subprocess.run(command_in(str(error.value)), **call, **known)
+    assert done.returncode == 1 and 'exists: delete it' in done.stderr  # nothing is overwritten
+    Path(command_in(str(error.value))[-1]).unlink()
+    done = subprocess.run(command_in(str(error.value)), **call, **known)
     assert done.returncode == 1 and 'episode_ends is up to 8' in done.stderr
 
 

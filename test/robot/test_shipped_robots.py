@@ -9,7 +9,8 @@ import pytest
 from support.errors import raises
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.robot.topic_map import RECEIVED, load_map, numbers
+from viva_ros.robot.field_path import numbers
+from viva_ros.robot.topic_map import RECEIVED, load_map
 
 pytestmark = pytest.mark.fast
 

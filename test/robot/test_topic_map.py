@@ -14,7 +14,8 @@ from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
-from viva_ros.robot.topic_map import ImportLimits, load_map, map_file, numbers
+from viva_ros.robot.field_path import numbers
+from viva_ros.robot.topic_map import ImportLimits, load_map, map_file
 
 MS = 1_000_000  # ns
 
@@ -32,6 +33,8 @@ MS = 1_000_000  # ns
         ('rate: 10\njoints: [{topic: /a, field: x}]', 'map-value', ['names is {}']),
         ('joints: {topic: /a, names: {j1: , j2: b}}', 'map-value', ['names is None']),
         ('joints: {topic: /a, names: [a, true]}', 'map-value', ['names is True']),
+        ('joints: {topic: /a, names: {1: a, "1": b}}', 'map-value', ["joint is '1'", 'once']),
+        ('joints: {topic: /a, names: [1, "1"]}', 'map-value', ["joint is '1'", 'once']),
         ('joints: {topic: /a, names: [[a]]}', 'map-value', ["names is ['a']"]),
         ('rate: 10\njoints: {topic: /a, names: [a, a]}', 'map-value', ["joint is 'a'", 'once']),
         (

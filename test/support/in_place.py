@@ -4,6 +4,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from support.lerobot_datasets import number_of
 from viva_ros.data.episode import Episode
 from viva_ros.data.open import open_recording
@@ -20,6 +22,16 @@ def episode(path: Path) -> Episode:
 def numbers(one: Episode, camera: str = 'top') -> list[int]:
     """Return the numbers that the frames show; the joints have the number of their row."""
     return [number_of(image) for image in one.cameras[camera].images]
+
+
+def assert_equal_episodes(one: Episode, other: Episode, camera: str = 'top') -> None:
+    """Check that two episodes have the same frames, joints, stamps and label."""
+    assert numbers(one, camera) == numbers(other, camera) == list(range(len(one.joints.stamps)))
+    assert one.joints.names == other.joints.names
+    np.testing.assert_allclose(one.joints.positions, other.joints.positions, atol=1e-6)
+    np.testing.assert_array_equal(one.joints.stamps, other.joints.stamps)
+    assert one.label is not None and other.label is not None
+    assert (one.label.task, one.label.success) == (other.label.task, other.label.success)
 
 
 def write_map(folder: Path, text: str) -> Path:

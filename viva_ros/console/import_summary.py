@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 MANY: Final = 60  # episodes; a longer list has only the refused ones
 NAMED: Final = 8  # episodes of one reason that are named
@@ -29,15 +30,16 @@ def show(rows: Sequence[Row], console: Console, next_command: str) -> None:
     """
     console.print(episodes(_listed(rows), console.width))
     for note, names in grouped_notes(rows).items():
-        console.print(f'note: {_names(names)}: {escape(note)}', soft_wrap=True)
+        console.print(f'note: {escape(_names(names))}: {escape(note)}', soft_wrap=True)
     for row in rows:
         for loss in () if row['refused'] else row['losses']:
-            console.print(f'{row["name"]}: {escape(loss)}', soft_wrap=True)
+            console.print(escape(f'{row["name"]}: {loss}'), soft_wrap=True)
     groups = grouped(rows)
     for refused in groups.values():
         names, (first, text) = [row['name'] for row, _ in refused], refused[0]
         where = '' if first['source'] in text else f'{first["source"]}: '
-        console.print(f'[red]refused[/] {where}{_names(names)}: {escape(text)}', soft_wrap=True)
+        text = escape(f'{where}{_names(names)}: {text}')
+        console.print(f'[red]refused[/] {text}', soft_wrap=True)
     console.print(result(rows, groups, next_command))
 
 
@@ -79,7 +81,7 @@ def result(
     """Return a table with one line for the imported episodes and one for each reason."""
     lines = Table('result', 'episodes', Column('next', overflow='fold'))
     imported = sum(not row['refused'] for row in rows)
-    lines.add_row('imported', str(imported), next_command if imported else '')
+    lines.add_row('imported', str(imported), escape(next_command) if imported else '')
     for code, refused in groups.items():
         lines.add_row(f'refused: {code}', str(len(refused)), escape(remedy_of(refused[0][1])))
     return lines
@@ -118,7 +120,7 @@ def episodes(rows: Sequence[Row], width: int) -> Table:
         *(Column(title, no_wrap=True) for title in columns),
     )
     for cells in zip(names, *columns.values(), strict=True):
-        lines.add_row(*cells)
+        lines.add_row(*map(Text, cells))
     return lines
 
 

@@ -86,7 +86,8 @@ def uninterrupted() -> Iterator[None]:
 def without_script() -> Iterator[None]:
     """Hide the script that runs from processes that start in this block, at ``submit``."""
     script = sys.modules['__main__']
-    before = {name: getattr(script, name, None) for name in ('__file__', '__spec__')}
+    before = {name: getattr(script, name) for name in ('__file__', '__spec__')
+              if hasattr(script, name)}  # fmt: skip
     for name in before:
         setattr(script, name, None)
     try:

@@ -132,6 +132,11 @@ class InputBuffer(Generic[Payload]):
         """Return why joints are not believed at a time, ns; '' if they are."""
         return self._joints.fault(now)
 
+    def image_fault(self, camera: str, now: int) -> str:
+        """Return why the newest frame of a camera is not used at a time, ns; '' if it is."""
+        at, reason = self._refused.get(camera, (0, ''))
+        return reason if seconds(now, at) <= self._settings.max_age else ''
+
     def reset(self) -> None:
         """Forget all messages."""
         for source in self._images.values():

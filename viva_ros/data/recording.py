@@ -21,6 +21,8 @@ from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 from viva_ros.robot.topic_map import ImportLimits
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
+NUMBERS: Final = 'std_msgs/msg/Float64MultiArray'  # type of a feature without element names
+DATASET_ACTION: Final = '/action'
 OWN: Final = 'viva_ros/msg/'
 #: Topics of this package with their types.
 OWN_TOPICS: Final = {

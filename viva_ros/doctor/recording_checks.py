@@ -9,14 +9,16 @@ from typing import Final
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.data.bag.reader import with_definitions
-from viva_ros.data.conversion.raw_episode import (
-    RawEpisode,
+from viva_ros.data.conversion.map_sources import (
     camera_frames,
     camera_tracks,
-    is_mapped,
     joint_sources,
-    raw_episodes,
     read_joints_of,
+)
+from viva_ros.data.conversion.raw_episode import (
+    RawEpisode,
+    is_mapped,
+    raw_episodes,
     with_row_times,
 )
 from viva_ros.data.conversion.resample import grid, measure, rate_of

@@ -156,7 +156,6 @@ class Inputs:
             info.cameras, info.joint_names, robot.sync, topics, joint_speeds=robot.joint_speeds
         )
         self._cameras = tuple(robot.cameras)
-        self._refused: dict[str, str] = {}  # video camera to why it has no image
         self._publisher_of: dict[str, bytes] = {}
         self._video: VideoInputs | None = None
         self._video_cameras: list[str] = []
@@ -219,8 +218,8 @@ class Inputs:
             elif name in self._unstamped:
                 text = f'stamp of {topic} is 0: its driver must set it, or receive_time'
                 report.add(name, WARN, text, values)
-            elif name in self._refused:
-                report.add(name, WARN, f'{topic}: {self._refused[name]}', values)
+            elif name in self._cameras and (fault := self.buffer.image_fault(name, now)):
+                report.add(name, WARN, f'{topic}: {fault}', values)
             elif not self._newest[name]:
                 count = self._node.count_publishers(topic)
                 text = f'nothing received on {topic}, publishers: {count}'
@@ -294,10 +293,8 @@ class Inputs:
 
     def _store_picture(self, camera: str, stamp: int, picture: DecodedPicture | str) -> None:
         if isinstance(picture, str):
-            self._refused[camera] = picture
             self.buffer.refuse_image(camera, stamp, picture)
             return
-        self._refused.pop(camera, None)
         self._newest[camera] = stamp
         self.complete_at = time.monotonic()
         self.buffer.add_image(camera, stamp, picture)

@@ -26,6 +26,7 @@ from viva_ros.core.joint_states import positions_by_name
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.image_decoding import ImageOptions
 from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.robot.field_path import numbers
 from viva_ros.robot.topic_map import (
     RAW,
     RECEIVED,
@@ -33,7 +34,6 @@ from viva_ros.robot.topic_map import (
     JointSource,
     TopicMap,
     load_map,
-    numbers,
 )
 
 #: Type of the messages of each transport.
@@ -105,7 +105,8 @@ class JointOrigins:
             other = self._topic_of.setdefault(name, topic)
             if other != topic:
                 others.setdefault(other, []).append(name)
-        for other, shared in others.items():
+        if others:
+            other, shared = next(iter(others.items()))
             raise InputError(
                 'joint-on-two-topics',
                 f'joint {", ".join(shared)} is on {other} and on {topic}: set "prefix" or "names" '

@@ -9,19 +9,15 @@ conventions of this package.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import yaml
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.image_checks import PictureSettings
-from viva_ros.core.observation import Array
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
@@ -355,8 +351,8 @@ class _Parser:
         for name in [*names, *names.values()] if isinstance(names, Mapping) else names:
             if isinstance(name, bool) or not isinstance(name, str | int) or name == '':
                 self._fail(f'{key}.names', name, 'a name')
+        self._unique([str(name) for name in names])
         if isinstance(names, list):
-            self._unique(names)
             names = {name: name for name in names}
         path = self._text(f'{key}.field', row.get('field', ''))
         if path and not names:
@@ -475,73 +471,3 @@ def _words(value: Any) -> tuple[str, ...]:
 
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-STEP: Final = re.compile(r'(?:^|\.)([A-Za-z_]\w*)|\[(?:(-?\d+)|(-?\d+)?(:)(-?\d+)?)\]')
-Step = str | int | slice
-
-
-@cache
-def parse(path: str) -> tuple[Step, ...]:
-    """
-    Split a path into names, indices and slices.
-
-    :raises ConfigurationError: if its syntax is invalid
-    """
-    steps: list[Step] = []
-    at = 0
-    while at < len(path):
-        found = STEP.match(path, at)
-        if found is None or found.end() == at or found.group(0) == '[]':
-            raise ConfigurationError(
-                'field-syntax',
-                f'field {path!r} is invalid from {path[at:]!r} on, must be names, [i] and [a:b], '
-                'such as left.position[0:7]',
-            )
-        name, index, first, colon, last = found.groups()
-        if name is not None:
-            steps.append(name)
-        elif colon:
-            steps.append(slice(int(first) if first else None, int(last) if last else None))
-        else:
-            steps.append(int(index))
-        at = found.end()
-    return tuple(steps)
-
-
-def numbers(message: Any, path: str) -> Array:
-    """
-    Return the numbers at a path in a message, (N,).
-
-    :raises ConfigurationError: if the message has no such field
-    """
-    value, many = message, False
-    for step in parse(path):
-        try:
-            value, many = _follow(value, step, many)
-        except (AttributeError, IndexError, TypeError) as error:
-            kind = getattr(message, '__msgtype__', type(message).__name__)
-            fields = (
-                getattr(message, '__dataclass_fields__', None)
-                or getattr(message, 'get_fields_and_field_types', tuple)()
-            )
-            known = ', '.join(name for name in fields if not name.startswith('_'))
-            raise ConfigurationError(
-                'field-missing', f'field {path!r} is not in {kind} ({error}); it has {known}'
-            ) from error
-    try:
-        return np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel()
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            'field-not-number', f'field {path!r} is not a number: {value!r}'
-        ) from error
-
-
-def _follow(value: Any, step: Step, many: bool) -> tuple[Any, bool]:
-    """Return the value one step further, and whether it is a list of elements."""
-    if isinstance(step, str):
-        if many:
-            return [getattr(element, step) for element in value], True
-        return getattr(value, step), False
-    selected = value[step]
-    return selected, isinstance(step, slice) and not isinstance(selected, np.ndarray)

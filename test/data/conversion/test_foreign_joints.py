@@ -224,7 +224,7 @@ def test_robot_with_the_clock_of_a_device_is_noted(tmp_path: Path) -> None:
     recording = open_unmapped(bag.write(tmp_path / 'bag'))
     (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
     (note,) = raw.notes
-    assert note.startswith('stamps of /top/image/compressed are 172800 s older than their receive')
+    assert note.startswith('stamps of /top/image/compressed are 172800 s before their receive')
     (tmp_path / 'map.yaml').write_text(f'{ONE}stamp: received\n')
     (raw,) = raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
     assert raw.notes == ()

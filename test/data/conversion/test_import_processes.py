@@ -17,8 +17,8 @@ pytestmark = pytest.mark.medium
 
 def command(bags: Path, map_file: Path, out: Path, processes: int) -> list[str]:
     return [
-        sys.executable, '-m', 'viva_ros.cli.main', 'import', str(bags), '--map', str(map_file),
-        '--out', str(out), '--processes', str(processes),
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'import', str(bags),
+        '--map', str(map_file), '--out', str(out), '--processes', str(processes),
     ]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_processes_import_the_same_bytes_in_order(tmp_path: Path, map_file: Path
 def test_script_without_main_guard_imports_in_processes(tmp_path: Path, map_file: Path) -> None:
     bags = write_bags(tmp_path / 'bags', 3)
     script, out = tmp_path / 'script.py', tmp_path / 'set'
-    arguments = command(bags, map_file, out, 2)[3:]
+    arguments = command(bags, map_file, out, 2)[4:]
     script.write_text(
         'import sys\nfrom viva_ros.cli.main import main\n'
         f'print(main({arguments!r}), __file__, __spec__)\n'

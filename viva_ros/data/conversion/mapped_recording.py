@@ -16,14 +16,16 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.outcome import agreed
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import place_of, rule_label
-from viva_ros.data.conversion.raw_episode import (
-    RawEpisode,
+from viva_ros.data.conversion.map_sources import (
     camera_tracks,
-    is_mapped,
     joint_sources,
-    mapped_episodes,
     read_joints_of,
     stamps_of,
+)
+from viva_ros.data.conversion.raw_episode import (
+    RawEpisode,
+    is_mapped,
+    mapped_episodes,
     with_row_times,
 )
 from viva_ros.data.conversion.resample import frame_times, measure

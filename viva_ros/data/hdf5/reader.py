@@ -22,7 +22,6 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
-from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.dataset_tracks import FEATURE, ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.hdf5 import layout
@@ -34,7 +33,16 @@ from viva_ros.data.hdf5.file import (
     reading,
 )
 from viva_ros.data.images import RAW
-from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
+from viva_ros.data.recording import (
+    COLUMNS,
+    DATASET_ACTION,
+    DOUBT,
+    JOINT_STATE,
+    NUMBERS,
+    SOURCE,
+    Recording,
+    Track,
+)
 from viva_ros.data.row_times import index_times, timestamp_stamps
 from viva_ros.data.segmentation import LABEL, TASK
 

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
-from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
 from viva_ros.data.file_signature import content_fault
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
@@ -49,8 +48,10 @@ from viva_ros.data.lerobot.stored_images import ROW, ColumnCells, StoredImages, 
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.recording import (
     COLUMNS,
+    DATASET_ACTION,
     DOUBT,
     JOINT_STATE,
+    NUMBERS,
     SOURCE,
     Recording,
     Track,
