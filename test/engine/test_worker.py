@@ -35,13 +35,16 @@ def test_second_job_while_busy_is_refused():
     assert worker.close()
 
 
-def test_only_newest_result_is_kept():
-    done = threading.Semaphore(0)
-    worker = EngineWorker(lambda job: job, done.release)
-    for job in ('old', 'new'):
-        worker.submit(job)
-        assert done.acquire(timeout=PATIENCE)
-    assert worker.take() == 'new'
+def test_worker_is_not_idle_before_its_result_is_taken():
+    """Otherwise the caller would publish what it sees now before an older result."""
+    done, was = threading.Event(), []
+    worker = EngineWorker(lambda job: job, lambda: (was.append(worker.idle), done.set()))
+    worker.submit('old')
+    assert done.wait(PATIENCE)
+    assert was == [False] and not worker.idle and worker.busy_for == 0.0
+    with pytest.raises(ValueError, match='take its result'):
+        worker.submit('new')
+    assert worker.take() == 'old' and worker.idle
     assert worker.close()
 
 

@@ -20,7 +20,7 @@ Result = TypeVar('Result')
 
 
 class EngineWorker(Generic[Job, Result]):
-    """Runs a function on one job at a time; ``take`` returns the newest result."""
+    """Runs a function on one job at a time; ``take`` returns its result."""
 
     def __init__(self, work: Callable[[Job], Result], notify: Callable[[], None]) -> None:
         """
@@ -41,8 +41,12 @@ class EngineWorker(Generic[Job, Result]):
 
     @property
     def idle(self) -> bool:
-        """Whether a job would start at once."""
-        return self._began is None
+        """
+        Whether a job would start at once; not before the last result is taken.
+
+        So a caller that has nothing to submit knows that no older result is still to come.
+        """
+        return self._began is None and not self._results
 
     @property
     def busy_for(self) -> float:
@@ -57,13 +61,13 @@ class EngineWorker(Generic[Job, Result]):
         :raises ValueError: if it is not idle
         """
         if not self.idle:
-            raise ValueError('the worker is busy: check idle first')
+            raise ValueError('the worker is busy: check idle, and take its result, first')
         self._began = time.monotonic()
         self._jobs.append(job)
         self._wake.set()
 
     def take(self) -> Result | None:
-        """Return the newest result, once."""
+        """Return the result of the last job, once; None without one."""
         return self._results.popleft() if self._results else None
 
     def stop(self) -> None:
@@ -84,10 +88,11 @@ class EngineWorker(Generic[Job, Result]):
             self._wake.clear()
             if self._open and self._jobs:
                 result = self._work(self._jobs.popleft())
-                self._began = None
                 with self._guard:
                     if self._open:
                         self._results.append(result)
+                    self._began = None
+                    if self._open:
                         self._notify()
 
 

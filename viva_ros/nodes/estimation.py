@@ -104,7 +104,7 @@ class Estimation:
 
     @property
     def idle(self) -> bool:
-        """Whether a selection would be processed at once."""
+        """Whether a selection would be processed at once; not before the last outcome is taken."""
         return self._worker.idle
 
     @property

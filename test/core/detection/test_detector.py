@@ -286,6 +286,27 @@ def test_unknown_stamped_after_next_value_is_no_time_jump() -> None:
     assert detector.readings['drop'].statistic == 0.0
 
 
+def test_late_value_after_attempts_is_no_time_jump() -> None:
+    """The engine hangs for 3 s: the attempts are newer than the inputs of its next value."""
+    detector = Detector(SETTINGS, DROP)
+    run(detector, series([0.6]))
+    for late in (1.0, 2.0, 3.0):
+        detector.update(round((10.2 + late) * S), None, 'hangs', 'a')
+    events = detector.update(round(10.2 * S), 0.0, '', 'a')
+    assert [event.kind for event in events] == ['unknown'] and detector.level == Level.OK
+    assert detector.readings['drop'].statistic > 0.0, 'the value before is remembered'
+    events = run(detector, series([0.0] * 4, start=10.4))
+    assert [event.kind for event in events] == ['drop']
+
+
+def test_attempts_after_the_clock_went_back_begin_an_episode() -> None:
+    detector = Detector(SETTINGS, DROP)
+    run(detector, series([0.6, None]))
+    events = detector.update(5 * S, None, 'no input', 'a')
+    assert [event.kind for event in events] == ['episode_start'] and 'went back' in events[0].text
+    assert run(detector, series([0.6], start=5.1))[0].kind == 'unknown', 'no second start'
+
+
 def test_values_are_rounded_to_float32() -> None:
     detector = Detector(SETTINGS, {})
     detector.update(S, 0.1)

@@ -93,7 +93,8 @@ class Detector:
         self._trace = ReadingHistory(settings.rules.span)
         self._smoother = Smoother(settings.rules.smoothing)
         self._unknown = UnknownRun(settings.alarm.unknown_after)
-        self._newest: int | None = None
+        self._newest: int | None = None  # stamp of all, ns
+        self._newest_known: int | None = None
         self._executing = True
         self.episode_id = ''
         self._reset()
@@ -115,8 +116,10 @@ class Detector:
 
         Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
         episode: everything is reset, except a cool-down while stamps are comparable. The start of
-        execution does the same, because the robot may be in any state. A known value that is not
-        newer than the last is ignored. Values are not judged while the robot does not execute.
+        execution does the same, because the robot may be in any state. A known value is compared
+        with known values only: that of a late estimate is older than the attempts since its
+        inputs. One that is not newer than the last is ignored. Values are not judged while the
+        robot does not execute.
 
         :param stamp: of the value, or of the attempt, ns
         :param value: in [-1, 1]; unknown if None, NaN or out of range
@@ -181,12 +184,11 @@ class Detector:
 
     def _begin(self, stamp: int, episode_id: str, fault: str, executing: bool) -> list[Event]:
         """Reset at the start of an episode or of execution, or after a jump of time."""
-        newest, self._newest = self._newest, max(stamp, self._newest or stamp)
-        jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
-        begins = newest is None or jumped or episode_id != self.episode_id
+        begins = self._newest is None or episode_id != self.episode_id
+        jumped = self._went_back(stamp, known=not fault)
+        begins = begins or jumped
         if not begins and executing == self._executing:
             return []
-        self._newest = stamp if jumped else self._newest
         self.episode_id, self._executing = episode_id, executing
         self._reset(stamp if fault and executing else None)
         if begins:
@@ -197,6 +199,17 @@ class Detector:
         kind, text = self._begun(begins)
         text += why + (f'; {fault}' if fault and executing else '')
         return [self._event(self.level, kind, stamp, math.nan, text)]
+
+    def _went_back(self, stamp: int, known: bool) -> bool:
+        """Note a stamp; return whether time went back since the newest comparable one."""
+        newest = self._newest_known if known else self._newest
+        jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
+        if jumped:
+            self._newest = self._newest_known = None
+        self._newest = max(stamp, self._newest or stamp)
+        if known:
+            self._newest_known = max(stamp, self._newest_known or stamp)
+        return jumped
 
     def _begun(self, begins: bool) -> tuple[str, str]:
         """Return kind and text of the event of a start."""
