@@ -3,9 +3,10 @@
 """
 Every service of every node answers within 0.5 s in any state of the node.
 
-A loaded machine is slow, so each round also calls an idle node: the longest response time of a
+A slow machine answers late, so each round also calls an idle node: the longest response time of a
 node may exceed that of the idle node by 0.5 s. Only ``change_state`` to configure may take as long
-as loading.
+as loading. A machine that is loaded by others delays now one of the two nodes and now the other,
+while a callback that blocks does so each time: a node that is late is measured again.
 """
 
 import signal
@@ -31,8 +32,11 @@ from type_description_interfaces.srv import GetTypeDescription
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 0.5  # s
 PATIENCE = 60.0  # s
+TRIES = 5
 RENDERING = 0.03  # s of processor time, of the simulated robot's three pictures
 RAW = ('--ros-args', '-p', 'transport:=raw')
 MANUAL = (*RAW, '-p', 'autostart:=false')
@@ -43,7 +47,7 @@ class Prober:
     """Calls all services of a node and of the idle node in rounds; stores the longest times."""
 
     def __init__(self, listener, until, node: str) -> None:
-        self._listener, self._until = listener, until
+        self._listener, self._until, self.node = listener, until, node
         self._clients: dict[str, dict[str, Client]] = {node: {}, 'idle': {}}
         self.longest: dict[str, dict[str, float]] = {name: {} for name in self._clients}
         for name in self._clients:
@@ -95,25 +99,41 @@ class Prober:
             self.round(event_group if count % 10 else ())
             count += 1
 
-    def check(self, record: Callable[[str, object], None]) -> None:
-        """Compare with the idle node."""
-        reference = max(self.longest.pop('idle').values())
-        (longest,) = self.longest.values()
+    def late(self, record: Callable[[str, object], None]) -> str:
+        """Compare with the idle node; return what was late, and forget the times."""
+        longest, idle = self.longest[self.node], self.longest['idle']
+        self.longest = {self.node: {}, 'idle': {}}
+        reference = max(idle.values())
         slowest = max(longest, key=longest.__getitem__)
         record('longest_s', round(longest[slowest], 3))
         record('idle_s', round(reference, 3))
         assert len(longest) >= 7, longest
-        assert longest[slowest] < LIMIT + reference, (slowest, longest[slowest], reference)
+        if longest[slowest] < LIMIT + reference:
+            return ''
+        return f'{slowest} took {longest[slowest]:.3f} s, the idle node {reference:.3f} s'
+
+    def end(self) -> None:
+        """End the node, so that another may start."""
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+        self._until(lambda: self.node not in self._listener.get_node_names(), 'its end')
+
+    def check(self, record: Callable[[str, object], None]) -> None:
+        """Compare with the idle node, once."""
+        late = self.late(record)
+        assert not late, late
 
 
 @pytest.fixture
 def probe(processes, listener):
     """Return a function that starts a node and the idle node, and returns their prober."""
+    idle = []
 
     def start(
         script: str, *arguments: object, node: str = 'monitor', busy: float = 0.0, **extra: str
     ) -> Prober:
-        processes.start('idle_node.py', busy)
+        if not idle:
+            idle.append(processes.start('idle_node.py', busy))
         started = processes.start(script, *arguments, **extra)
         made = Prober(listener, wait, node)
         made.process = started
@@ -148,7 +168,6 @@ def source(processes, tmp_path: Path):
     return processes.start('fake_source.py', tmp_path, *ALL)
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_answers_without_inputs(probe, said, record_property):
     """Longer than input_timeout."""
@@ -159,7 +178,6 @@ def test_monitor_answers_without_inputs(probe, said, record_property):
     assert any(text.startswith('no publisher of /head/image_raw after 10 s') for text in said())
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_answers_while_loading(
     probe, change, state, said, source, listener, record_property
@@ -190,10 +208,8 @@ def test_monitor_answers_while_loading(
         (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_FINALIZED),
     ],
 )
-def test_loading_is_cancelled_at_once(
-    probe, change, state, said, transition, reached, record_property
-):
-    prober = probe('fake_monitor.py', *MANUAL, FAKE_LOADING='30.0')
+def test_loading_is_cancelled_without_its_end(probe, change, state, said, transition, reached):
+    prober = probe('fake_monitor.py', *MANUAL, FAKE_LOADING='3600.0')
     answer = change(Transition.TRANSITION_CONFIGURE)
     wait(lambda: any(text.startswith('loading engine') for text in said()), 'the diagnosis')
     cancelled = change(transition)
@@ -201,12 +217,10 @@ def test_loading_is_cancelled_at_once(
     wait(lambda: cancelled.done() and answer.done(), 'both answers')
     assert cancelled.result().success and not answer.result().success
     assert state() == reached
-    prober.check(record_property)
     prober.process.send_signal(signal.SIGINT)
     assert prober.process.wait(20.0) == 0, 'while the cancelled loading goes on'
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_answers_while_engine_hangs(
     probe, change, state, listener, source, record_property
@@ -230,27 +244,38 @@ def test_monitor_answers_while_active(probe, listener, source, record_property):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     prober = probe('fake_monitor.py', *RAW)
     wait(lambda: any(value.status == Value.STATUS_OK for value in values), 'a value')
-    prober.rounds(3.0)
-    prober.check(record_property)
+    late = []
+    for _ in range(TRIES):
+        prober.rounds(3.0)
+        late.append(prober.late(record_property))
+        if not late[-1]:
+            return
+    pytest.fail('\n'.join(late))
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
 def test_node_answers_while_starting(probe, node: str, record_property):
     """With the real engine, calibration and scene."""
     if node == 'sim':
         pytest.importorskip('mujoco', reason='mujoco is not installed')
     busy = RENDERING if node == 'sim' else 0.0
-    prober = probe('viva_ros.nodes', node, node=node, busy=busy)
-    prober.rounds(5.0, ('/start', '/retry'))  # each builds a scene or makes a plan
     own = {
         'supervisor': {'/supervisor/acknowledge', '/supervisor/start_episode'},
         'sim': {'/start', '/retry'},
     }
-    assert own.get(node, set()) <= prober.longest[node].keys()
-    prober.check(record_property)
+    late = []
+    for _ in range(TRIES):
+        prober = probe('viva_ros.nodes', node, node=node, busy=busy)
+        prober.rounds(5.0, ('/start', '/retry'))  # each builds a scene or makes a plan
+        assert own.get(node, set()) <= prober.longest[node].keys()
+        late.append(prober.late(record_property))
+        if not late[-1]:
+            return
+        prober.end()
+    pytest.fail('\n'.join(late))
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_black_box_answers_while_writing(probe, processes, listener, tmp_path, record_property):
     """An alert arrives with 100 MiB in memory, which take long to write."""
