@@ -4,9 +4,11 @@
 ROS 2's cv_bridge, if it is installed, and other packages of that name.
 
 cv_bridge has no wheel: tests of the real package are skipped without it. Its discovery and its use
-without a copy are tested with fakes in folders like those of ROS 2.
+without a copy are tested with fakes in folders like those of ROS 2. Debian has the cv_bridge of
+ROS 1, whose conversions are the same code: scripts/cv_bridge installs and compares it.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +32,12 @@ needs_cv_bridge = pytest.mark.skipif(
     find_bridge().view is None,
     reason=f"needs ROS 2's cv_bridge, which has no wheel: {find_bridge().why}",
 )
+
+DEBIAN = Path('/usr/lib/python3/dist-packages/cv_bridge')
+needs_debian_cv_bridge = pytest.mark.skipif(
+    not DEBIAN.is_dir(), reason="needs Debian's python3-cv-bridge: run scripts/cv_bridge"
+)
+CONVERTER = Path(__file__).parents[1] / 'support' / 'debian_cv_bridge.py'
 
 VIEW = """
 import numpy as np
@@ -113,12 +121,12 @@ def test_takes_rejects_rows_that_cv_bridge_shifts(encoding, padding):
 
 
 #: Encodings that a released cv_bridge converts to rgb8, and the largest difference in levels: of
-#: 16 bits cv_bridge rounds, also between the samples of a mosaic.
+#: 16 bits cv_bridge rounds.
 CONVERTED = {
     **dict.fromkeys(('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'yuv422', 'yuv422_yuy2'), 0),
     **dict.fromkeys(('rgb16', 'bgr16', 'rgba16', 'bgra16', 'mono16'), 1),
     **{f'bayer_{pattern}8': 0 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    **{f'bayer_{pattern}16': 2 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+    **{f'bayer_{pattern}16': 1 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
 }
 
 
@@ -133,6 +141,26 @@ def test_conversions_equal_those_of_cv_bridge(encoding):
     )
     theirs = find_bridge().view(message, 'rgb8').astype(int)
     assert np.abs(theirs - decode(message)).max() <= CONVERTED[encoding]
+
+
+@needs_debian_cv_bridge
+def test_conversions_equal_those_of_debians_cv_bridge(tmp_path):
+    """All bytes of 122 x 90 pixels are random, so that each edge and each sample counts."""
+    encodings = [name for name in CONVERTED if name != 'yuv422_yuy2']  # newer than this cv_bridge
+    random, images = np.random.default_rng(0), []
+    for encoding in encodings:
+        step = 122 * ENCODINGS[encoding].samples * ENCODINGS[encoding].depth
+        data = random.integers(0, 256, 90 * step, np.uint8).tobytes()
+        images.append({'encoding': encoding, 'height': 90, 'width': 122, 'step': step})
+        images[-1]['data'] = data.hex()
+    (tmp_path / 'images.json').write_text(json.dumps(images))
+    line = ['/usr/bin/python3', CONVERTER, tmp_path]
+    subprocess.run(line, env={'PATH': '/usr/bin:/bin'}, check=True)
+    for number, image in enumerate(images):
+        message = Image(**{**image, 'data': array('B', bytes.fromhex(image['data']))})
+        theirs = np.load(tmp_path / f'{number}.npy').astype(int)
+        difference = np.abs(theirs - decode(message)).max()
+        assert difference <= CONVERTED[image['encoding']], image['encoding']
 
 
 def test_options_are_not_read_by_cv_bridge():
