@@ -18,7 +18,10 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from viva_ros.data.messages import schema
+from support.video_streams import Encoder
+from viva_ros.data.lerobot.video import encode
+from viva_ros.data.messages import header, joint_state, make, schema, serialise, typestore
+from viva_ros.data.video_packets import FFMPEG
 
 SIZE = (240, 320)
 FPS = 20
@@ -144,6 +147,35 @@ def write_image_dataset(root: Path, count: int) -> None:
     }))  # fmt: skip
 
 
+def write_packets(path: Path, count: int) -> None:
+    """Write a bag with a topic of H.264 packets, a key frame every 8."""
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        video = writer.add_connection(TOPIC, FFMPEG, typestore=typestore())
+        states = writer.add_connection('/joint_states', JOINTS, typestore=typestore())
+        encoder = Encoder('h264', SIZE)
+        for k in range(count):
+            stamp = EPOCH + k * 10**9 // FPS
+            packet = np.frombuffer(encoder.packet(picture(k)), np.uint8)
+            message = make(
+                FFMPEG, header=header(stamp), width=SIZE[1], height=SIZE[0], encoding='h264',
+                pts=k, flags=0, is_bigendian=False, data=packet,
+            )  # fmt: skip
+            writer.write(video, stamp, serialise(FFMPEG, message))
+            state = joint_state(stamp, NAMES, np.full(2, k * 1e-3))
+            writer.write(states, stamp, serialise(JOINTS, state))
+
+
+def write_folder(path: Path, count: int) -> None:
+    """Write a folder with a video and a table of joints."""
+    path.mkdir()
+    columns = {
+        'timestamp': np.arange(count) / FPS,
+        **dict.fromkeys(NAMES, np.arange(count) * 1e-3),
+    }
+    pq.write_table(pa.table(columns), path / 'joints.parquet')
+    encode(path / 'top.mp4', map(picture, range(count)), FPS)
+
+
 #: Format to the suffix of its files, the writer and the map of an import.
 STREAMS: dict[str, tuple[str, Callable[[Path, int], None], str]] = {
     'sqlite': ('', write_sqlite, MAP),
@@ -152,5 +184,7 @@ STREAMS: dict[str, tuple[str, Callable[[Path, int], None], str]] = {
     'torn': ('.mcap', write_torn, MAP),
     'ros1': ('.bag', write_ros1, MAP),
     'hdf5': ('.hdf5', write_hdf5, NO_TOPICS),
+    'video_packets': ('', write_packets, MAP),
+    'video_folder': ('', write_folder, NO_TOPICS),
     'lerobot_images': ('', write_image_dataset, NO_TOPICS),
 }
