@@ -40,7 +40,7 @@ from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
-FORMAT: Final = 4  # of a unit; units of another format are imported again
+FORMAT: Final = 5  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
