@@ -99,8 +99,8 @@ class ImportLimits:
         stream to the last, s
     :param max_skew: between the stamps of one frame, s
     :param min_readable: share of the file, in [0, 1]; 1 requires its end too
-    :param max_joint_speed: of all joints, rad/s or m/s; None: a joint of a JointState must not
-        jump to and fro
+    :param max_joint_speed: of all joints, rad/s or m/s; None: SPEED_LIMIT for the joints of a
+        JointState, none for those of unknown units
     :param joint_speeds: limits of single joints by name
     :param frozen_after: time of identical images after which a camera may be frozen, s
     :param stated: names of the limits that the map states
