@@ -19,13 +19,13 @@ from viva_ros.data.conversion.annotations import place_of, rule_label
 from viva_ros.data.conversion.map_sources import (
     camera_tracks,
     joint_sources,
-    read_joints_of,
     stamps_of,
 )
 from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     is_mapped,
     mapped_episodes,
+    read_sources,
     with_row_times,
 )
 from viva_ros.data.conversion.resample import frame_times, measure
@@ -54,21 +54,22 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         limits = topic_map.limits if topic_map.text else None
         return replace(recording, metadata=_described(recording, topic_map), limits=limits)
     recording = with_definitions(recording, topic_map.definitions)
-    episodes = mapped_episodes(recording, topic_map)
+    cameras = camera_tracks(recording, topic_map)
+    joints_read = list(read_sources(recording, joint_sources(topic_map), topic_map))
+    episodes = mapped_episodes(recording, topic_map, joints_read)
     announced = recording.find('episode')
     tracks: dict[str, Track] = {
         topic: track for topic, track in recording.tracks.items()
         if track.type_name.startswith(OWN) or track is announced
     }  # fmt: skip
-    for camera, (track, source) in camera_tracks(recording, topic_map).items():
+    for camera, (track, source) in cameras.items():
         topic = f'/{camera}{SUFFIXES[track.type_name]}'
         policy = source.stamp or topic_map.stamp
         if policy != HEADER:
             track = _restamped(track, stamps_of(recording, track, policy))
         tracks[topic] = replace(track, topic=topic, options=source.options)
     tracks[JOINT_TOPIC] = _joint_track([
-        reading for source in joint_sources(topic_map)
-        for reading in read_joints_of(recording, source, topic_map).readings
+        reading for _, found in joints_read for reading in found.readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
     faults = {one.name: _faults(one, recording, topic_map) for one in episodes}
