@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
 from viva_ros.core.image_checks import PictureSettings, check_picture
+from viva_ros.core.memory import is_lack_of_memory, memory_text
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
@@ -90,13 +91,22 @@ def import_one(
         return unit
     try:
         staging.discard(key)
-        with staging.begin(key) as folder:
-            content = _make(path, name, topic_map, outcomes, folder)
-            if key_of(path, name, topic_map, outcomes) != key:
-                text = 'changed while it was imported: wait until it is written, import it again'
-                refused = Figures(name, str(path)).refuse('recording-changed', text)
-                content = {'figures': [asdict(refused)], 'episodes': []}
-            staging.finish_unit(folder, content)
+        lack = ''
+        try:
+            with staging.begin(key) as folder:
+                content = _make(path, name, topic_map, outcomes, folder)
+                if key_of(path, name, topic_map, outcomes) != key:
+                    text = 'changed while it was imported: wait until it is written, import again'
+                    content = _refusal(name, path, 'recording-changed', text)
+                staging.finish_unit(folder, content)
+        except Exception as error:  # libraries report a lack of memory in many types
+            if not is_lack_of_memory(error):
+                raise
+            lack = f'{memory_text(error)}, and import it again, with another --out if it exists'
+        if lack:  # what filled the memory is free now
+            with staging.begin(key) as folder:
+                content = _refusal(name, path, 'recording-memory', lack)
+                staging.finish_unit(folder, content)
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -161,6 +171,7 @@ def _make(
         recording = with_definitions(open_unmapped(path), topic_map.definitions)
         found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
+        _keep_lack_of_memory(error)
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
         return {'figures': [asdict(refused)], 'episodes': []}
     if not found:
@@ -169,8 +180,7 @@ def _make(
             'receive times: set "stamp: received" in the map if the stamps are of another clock, '
             'or leave it out'
         )
-        refused = Figures(name, str(path)).refuse('episode-missing', text)
-        return {'figures': [asdict(refused)], 'episodes': []}
+        return _refusal(name, path, 'episode-missing', text)
     figures, episodes = [], []
     for number, raw in enumerate(found):
         part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
@@ -179,6 +189,17 @@ def _make(
         figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
+
+
+def _refusal(name: str, path: Path, code: str, text: str) -> dict[str, Any]:
+    """Return the description of a unit without an episode."""
+    return {'figures': [asdict(Figures(name, str(path)).refuse(code, text))], 'episodes': []}
+
+
+def _keep_lack_of_memory(error: Exception) -> None:
+    """Raise an error that is a lack of memory: it is no fault of the recording."""
+    if is_lack_of_memory(error):
+        raise error
 
 
 def _import_episode(
@@ -199,12 +220,14 @@ def _import_episode(
         label = outcomes.label(raw, recording)
         _check_cameras(raw)
     except RecordingError as error:
+        _keep_lack_of_memory(error)
         figures = figures.refuse(error.code, str(error))
     if figures.refused:
         return figures, None
     try:
         written, notes = _write(raw, rate, moments, label, folder, number, limits)
     except RecordingError as error:
+        _keep_lack_of_memory(error)
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
         return figures.refuse(error.code, str(error)), None
