@@ -31,6 +31,7 @@ OWN_TOPICS: Final = {
 }  # fmt: skip
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
 COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
+ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
 
 

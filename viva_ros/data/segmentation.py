@@ -42,14 +42,13 @@ from viva_ros.data.recorded_messages import (
     truth,
     values,
 )
-from viva_ros.data.recording import SOURCE, Recording, recording_name
+from viva_ros.data.recording import ORIGINS, SOURCE, Recording, recording_name
 from viva_ros.data.stream_checks import EpisodeStreams, check_streams
 from viva_ros.robot import topic_map
 from viva_ros.robot.topic_map import ImportLimits
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
-ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 TIMES: Final = ('inject', 'visible', 'manifest')
 RECORDED: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # suffixes of files with recordings
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.image_checks import PictureSettings, check_picture
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.memory import is_lack_of_memory, memory_text
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
+from viva_ros.data.camera_check import CameraCheck, PictureRules
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, measure, rate_of
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
-from viva_ros.data.frozen_camera import FrozenCamera
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
@@ -293,13 +293,12 @@ class _CameraStream:
     ) -> None:  # fmt: skip
         self._camera, self._images = camera, frames.images
         self._rows = held(frames.stamps, moments)
-        self._settings = limits.pictures(PictureSettings())
+        rules = PictureRules(limits.pictures(PictureSettings()), raw.is_dataset)
         names = [name for group in raw.joints for name in group.names]
-        self._frozen = FrozenCamera(
-            camera, frames, names, joints_at(raw.joints, moments),
-            None if raw.is_dataset else self._settings,
+        self._check = CameraCheck(
+            camera, frames, names, joints_at(raw.joints, moments), rules
         )  # fmt: skip
-        self._implausible: list[str] = []
+        self.notes: list[str] = []
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -307,30 +306,23 @@ class _CameraStream:
         """
         Yield the image of each grid time.
 
-        :raises RecordingError: if one cannot be decoded, has another size, or if they are frozen
+        :raises RecordingError: if one cannot be decoded or has another size, if they are frozen,
+            or if none is plausible
         """
         wanted = set(stats.sample_indices(len(self._rows)).tolist())
         last, image = -1, None
         for at, row in enumerate(self._rows.tolist()):
             if row != last or image is None:
                 last, image = row, self._decode(row, at)
-                if fault := check_picture(image, self._settings):
-                    self._implausible.append(f'{self._frozen.where(row)}: {fault}')
             if at in wanted:
                 self.colours.add(image)
             yield image
-
-    @property
-    def notes(self) -> list[str]:
-        """Texts on images that a monitor does not judge, such as black ones."""
-        count = len(self._implausible)
-        text = f'{count} images of {self._camera} are unknown live, the first: '
-        return [f'{text}{self._implausible[0]}'] if count else []
+        self.notes = self._check.finish()
 
     def _decode(self, row: int, at: int) -> Image:
-        where = self._frozen.where(row)
+        where = self._check.where(row)
         try:
-            image = self._frozen.read(self._images, row, at)
+            image = self._check.read(self._images, row, at)
         except InputError as error:
             raise RecordingError('image-undecodable', f'{where}: {error}') from error
         height, width = image.shape[:2]
