@@ -69,6 +69,16 @@ def test_os_error_prints_no_traceback(monkeypatch, capsys) -> None:
     assert "No such file or directory: '/proc/nowhere'" in capsys.readouterr().err
 
 
+def test_lack_of_memory_prints_no_traceback(monkeypatch, capsys) -> None:
+    def allocate(argv) -> None:
+        raise MemoryError('Unable to allocate 1 GiB')
+
+    replace_command(monkeypatch, allocate)
+    assert main(['demo']) == 2
+    shown = capsys.readouterr().err
+    assert 'memory does not suffice (Unable to allocate 1 GiB)' in shown and 'ulimit -v' in shown
+
+
 def test_ctrl_c_exits_with_130_without_traceback(monkeypatch, capsys) -> None:
     def command(argv):
         raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.errors import raises
 
-from viva_ros.core.joint_states import jumps, positions_by_name, reversals, step_between
+from viva_ros.core.joint_states import jumps, positions_by_name, step_between
 
 pytestmark = pytest.mark.fast
 
@@ -36,11 +36,3 @@ def test_jump_is_a_step_above_the_limit_over_at_least_20_ms() -> None:
     # Allowed at 6 rad/s: 0.12 over 1 ms (at least 20), 0.594 over 99 ms, 0.12 over 20 ms.
     np.testing.assert_allclose(jumps(stamps, positions, [6.0]), [[0.0], [0.0], [0.15]])
     assert jumps(stamps[:1], positions[:1], [6.0]).shape == (0, 1)
-
-
-def test_reversal_is_a_jump_back_within_half_a_second() -> None:
-    stamps = np.array([0, 20, 40, 60, 600, 620]) * MS
-    positions = np.array([[0.0], [1.0], [2.0], [0.0], [0.0], [1.0]])
-    steps = jumps(stamps, positions, [6.0])
-    assert steps.ravel().tolist() == [1.0, 1.0, -2.0, 0.0, 1.0]
-    assert reversals(stamps, steps).ravel().tolist() == [False, False, True, False, False]

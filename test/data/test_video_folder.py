@@ -347,3 +347,15 @@ def test_import_equals_reading_in_place(tmp_path: Path) -> None:
         one, other = episode(new), episode(old)
         assert_equal_episodes(one, other, 'head')
         assert one.joints.names == NAMES and len(one.joints.stamps) == ROWS
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize('digits', [3, 6])
+def test_import_keeps_the_last_row_of_rounded_times(tmp_path: Path, digits: int) -> None:
+    times = [round(k / 30, digits) for k in range(ROWS)]
+    folder = write_video_folder(tmp_path / 'ep', {'timestamp': times, **joints()})
+    out, rate = tmp_path / 'set', ['--rate', '30', '--task', 'fold', '--success']
+    assert main(['import', str(folder), *rate, '--out', str(out)]) == 0
+    (path,) = find([out])
+    one = episode(path)
+    assert numbers(one) == one.joints.positions[:, 0].tolist() == list(range(ROWS))

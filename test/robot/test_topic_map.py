@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.errors import raises
 
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.resample import grid, measure, moments
@@ -47,6 +48,8 @@ MS = 1_000_000  # ns
         ('rate: 10\nlimits: {max_skew: .inf}', 'map-value', ['max_skew is inf', 'from 0 on']),
         ('rate: 10\nlimits: {max_skew: -1}', 'map-value', ['max_skew is -1', 'from 0 on']),
         ('rate: 10\nlimits: {frozen_after: .inf}', 'map-value', ['frozen_after is inf']),
+        ('rate: 10\nlimits: {saturated_above: 256}', 'map-value', ['is 256', 'at most 255']),
+        ('rate: 10\nlimits: {black_below: -1}', 'map-value', ['black_below is -1', 'from 0 on']),
         ('rate: 10\nlimits: {max_joint_speed: 0}', 'map-value', ['default is 0', 'above 0']),
         ('rate: 10\nlimits: {max_joint_speed: {a: .inf}}', 'map-value', ['speed.a is inf']),
         ('rate: 10\nlimits: {min_readable: 2}', 'map-value', ['min_readable is 2', 'to 1']),
@@ -201,3 +204,13 @@ def test_recorded_definition_precedes_that_of_the_package() -> None:
     )
     assert message.value == 0.25
     assert not hasattr(message, 'progress')
+
+
+def test_limits_of_images_replace_those_of_the_monitor(tmp_path: Path) -> None:
+    (tmp_path / 'map.yaml').write_text(
+        'limits: {black_below: 0, uniform_below: 2, saturated_above: 250}\n'
+    )
+    limits, own = load_map(tmp_path / 'map.yaml').limits, PictureSettings(black_below=1.0)
+    assert limits.pictures(own) == PictureSettings(0.0, 250.0, 2.0)
+    assert ImportLimits().pictures(own) == own
+    assert limits.figures['uniform_below'] == 2.0

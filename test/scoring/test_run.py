@@ -117,6 +117,19 @@ def test_torn_recording_is_scored_and_reported_each_time(
     assert len(tables(tmp_path / 'one_values.parquet')['value']) > 50
 
 
+def test_reasons_of_an_import_are_reported_each_time(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    path = write_recording(tmp_path / 'one.mcap', [0.1, 0.2, math.nan, 0.3, 0.4])
+    for state in ('scored', 'unchanged'):
+        assert main([str(path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']) == 0
+        shown = ' '.join(capsys.readouterr().out.split())
+        assert 'an import refuses it: positions are not finite (worth 1 times)' in shown
+        assert f'1 recordings: 1 {state}' in shown
+    values = tables(tmp_path / 'one_values.parquet')
+    assert values['status'] == ['ok', 'ok', 'unknown', 'ok', 'ok']  # by moment
+
+
 def test_unreadable_recording_does_not_stop_the_others(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:

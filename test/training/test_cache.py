@@ -92,6 +92,24 @@ def test_frozen_camera_is_refused_in_place_as_on_import(tmp_path: Path) -> None:
     assert len(cache.load([ref], tmp_path / 'cache', how).stamps) == 20
 
 
+def test_covered_camera_is_refused_in_place_as_on_import(tmp_path: Path) -> None:
+    ref = resolve(still_scene(0).write(tmp_path / 'bag'))
+    save(tmp_path / NAME, {'bag': Annotation(True, 'fold')})
+    how = replace(CUT, cameras=('top',), joint_names=tuple(LEFT))
+    text = (
+        'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\nlimits:\n'
+        '  frozen_after: 5\n'
+    )
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    with raises(
+        'image-implausible', f'{ref.path}: none of the 20 images of top', 'covered: contrast 0',
+        'set "uniform_below" in "limits" of the map',
+    ):  # fmt: skip
+        cache.load([ref], tmp_path / 'cache', how)
+    (tmp_path / 'viva_map.yaml').write_text(f'{text}  uniform_below: 0\n')
+    assert len(cache.load([ref], tmp_path / 'cache', how).stamps) == 20
+
+
 def test_task_index_follows_the_given_order(make_slide_data: Callable[..., Data]) -> None:
     data = make_slide_data(range(2))
     assert data.tasks == ('slide',)

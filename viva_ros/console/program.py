@@ -17,6 +17,7 @@ from typing import Final
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.libraries import explain
+from viva_ros.core.memory import is_lack_of_memory, memory_text
 
 FAILED: Final = 2
 STOPPED: Final = 130
@@ -100,6 +101,8 @@ def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: 
 
 def _message(error: Exception) -> str | None:
     """Return the line for an error that the user can correct; None for any other."""
+    if is_lack_of_memory(error) and not isinstance(error, VivaError):
+        return f'{memory_text(error)}, and run the same command again'
     if isinstance(error, ImportError):
         return explain(error)
     if isinstance(error, OSError):  # a full disk, missing rights

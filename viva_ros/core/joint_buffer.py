@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from viva_ros.core.errors import InputError
-from viva_ros.core.joint_states import REVERSAL, SPEED_PERIOD, speed_text, step_between
+from viva_ros.core.joint_states import SPEED_PERIOD, STEADY, speed_text, step_between
 from viva_ros.core.normalize import match_joints
 from viva_ros.core.synchronization import RejectedError, SyncSettings, TopicBuffer, check_stamp
 from viva_ros.core.windows import seconds
@@ -100,7 +100,7 @@ class JointBuffer:
         if abs(step) <= allowed:
             return
         earlier, self._jumps[name] = self._jumps.get(name), (stamp, step)
-        soon = earlier is not None and seconds(stamp, earlier[0]) <= REVERSAL
+        soon = earlier is not None and seconds(stamp, earlier[0]) <= STEADY
         if stamp > before[0] and soon and earlier is not None and earlier[1] * step > 0.0:
             return
         limit, passed = self._speeds[name], abs(seconds(stamp, before[0]))

@@ -4,7 +4,8 @@
 Checks of joint states that hold for live and recorded messages.
 
 Two publishers on one topic, such as a driver and a joint_state_publisher that sends zeros, show as
-joints that jump to and fro: steps above any speed limit, in opposite directions.
+joints that jump: steps above any speed limit. So do an encoder that is set and a driver that is
+started again.
 """
 
 import math
@@ -21,8 +22,8 @@ from viva_ros.core.observation import Array
 SPEED_LIMIT: Final = 6.0
 #: Shortest time over which a speed is measured, s: stamps of neighbouring messages jitter.
 SPEED_PERIOD: Final = 0.02
-#: Time within which two jumps in opposite directions are those of two publishers, s.
-REVERSAL: Final = 0.5
+#: Time within which a jump in the direction of the last one continues its motion, s.
+STEADY: Final = 0.5
 
 
 def positions_by_name(
@@ -75,23 +76,6 @@ def jumps(stamps: NDArray[np.int64], positions: Array, limits: Sequence[float]) 
     return np.where(np.abs(steps) > np.asarray(limits) * seconds[:, None], steps, 0.0)
 
 
-def reversals(stamps: NDArray[np.int64], steps: Array) -> NDArray[np.bool_]:
-    """
-    Return the jumps that follow one in the opposite direction within REVERSAL.
-
-    :param stamps: (N,), ns, ascending
-    :param steps: (N - 1, J), from ``jumps``
-    :returns: (N - 1, J)
-    """
-    found = np.zeros(steps.shape, dtype=np.bool_)
-    for column in np.flatnonzero(np.any(steps, axis=0)):
-        rows = np.flatnonzero(steps[:, column])
-        turned = np.diff(np.sign(steps[rows, column])) != 0.0
-        soon = np.diff(stamps[rows + 1]) * 1e-9 <= REVERSAL
-        found[rows[1:][turned & soon], column] = True
-    return found
-
-
 def speed_text(
     joint: str, before: float, after: float, seconds: float, at: float, limit: float
 ) -> str:
@@ -104,6 +88,6 @@ def speed_text(
     return (
         f'{joint} jumped from {before:.3f} to {after:.3f} within {seconds:.3f} s at stamp '
         f'{at:.3f} s, at most {limit:g} per s is allowed (max_joint_speed): do two publishers '
-        'share the topic? If its unit is neither rad nor m, set its max_joint_speed in "limits" '
-        'of the map'
+        'share the topic? If it is that fast, or its unit is neither rad nor m, set its '
+        'max_joint_speed in "limits" of the map'
     )

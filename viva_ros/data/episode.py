@@ -29,6 +29,9 @@ RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
 #: Span of a recording that is one episode, ns.
 ALWAYS: Final = (-(1 << 62), 1 << 62)
 
+#: Code of a reason that training, calibration and scoring find themselves, by joint and moment.
+NOT_FINITE: Final = 'joint-not-finite'
+
 #: Motion that identifies an episode, s: less than an attempt before its retry.
 OPENING: Final = 2.56
 
@@ -112,7 +115,8 @@ class Episode:
         whole first; empty if it was not
     :param groups: of joints with the same stamps, disjoint; empty if ``joints`` is the only one
     :param annotation: of a person in ``labels.json``; None without one
-    :param faults: reasons for which the episode is beyond the limits; empty within them
+    :param reasons: code and text of each reason for which an import would refuse the episode,
+        without its images; empty within the limits
     :param span: receive times [begin, end) in the recording, ns
     :param notes: texts on messages that are left out
     """
@@ -124,9 +128,14 @@ class Episode:
     origins: tuple[str, ...] = ()
     groups: tuple[Joints, ...] = ()
     annotation: 'Annotation | None' = None
-    faults: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
     span: tuple[int, int] = ALWAYS
     notes: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return the texts of the reasons, but for NOT_FINITE."""
+        return tuple(text for code, text in self.reasons if code != NOT_FINITE)
 
     @property
     def identity(self) -> str:

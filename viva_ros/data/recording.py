@@ -31,6 +31,7 @@ OWN_TOPICS: Final = {
 }  # fmt: skip
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
 COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
+ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
 
 
@@ -164,7 +165,7 @@ class Recording:
         known, else of the bytes of the file
     :param whole: False if the end or a part is missing
     :param notes: texts on what was left out without a loss, such as a depth camera
-    :param faults: episode to the reasons for which it is beyond the limits of its map
+    :param reasons: episode to its ``Episode.reasons`` by the limits of a map
     :param limits: of its map; None without one
     """
 
@@ -175,7 +176,7 @@ class Recording:
     readable: float = 1.0
     whole: bool = True
     notes: tuple[str, ...] = ()
-    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     limits: ImportLimits | None = None
 
     @property

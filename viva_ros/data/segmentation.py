@@ -42,14 +42,13 @@ from viva_ros.data.recorded_messages import (
     truth,
     values,
 )
-from viva_ros.data.recording import SOURCE, Recording, recording_name
-from viva_ros.data.stream_checks import NOT_FINITE, EpisodeStreams, check_streams
+from viva_ros.data.recording import ORIGINS, SOURCE, Recording, recording_name
+from viva_ros.data.stream_checks import EpisodeStreams, check_streams
 from viva_ros.robot import topic_map
 from viva_ros.robot.topic_map import ImportLimits
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
-ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 TIMES: Final = ('inject', 'visible', 'manifest')
 RECORDED: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # suffixes of files with recordings
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
@@ -154,10 +153,10 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             annotation = annotation_of(recording.path, name)
             label = labels.label(span, min(stamps), annotation)
             own = tuple(cut(group, span) for group in groups)
-            faults = recording.faults.get(name) or _faults(recording, cameras, own)
+            reasons = recording.reasons.get(name) or _reasons(recording, cameras, own)
             yield Episode(
                 name, cameras, joined(own, recording.path), label, origins, own, annotation,
-                faults, (span.begin, span.end), (*left_out, *_left_out(cameras)),
+                reasons, (span.begin, span.end), (*left_out, *_left_out(cameras)),
             )  # fmt: skip
         elif any(camera.unstamped for camera in cameras.values()):
             raise RecordingError(
@@ -176,16 +175,15 @@ def _left_out(cameras: Mapping[str, Frames]) -> tuple[str, ...]:
     return (*unstamped, *(f'{name}: {one.lost}' for name, one in cameras.items() if one.lost))
 
 
-def _faults(
+def _reasons(
     recording: Recording, cameras: Mapping[str, Frames], groups: tuple[Joints, ...]
-) -> tuple[str, ...]:
-    """Return the reasons for which an import would refuse an episode, but for NOT_FINITE."""
+) -> tuple[tuple[str, str], ...]:
+    """Return the code and text of each reason for which an import would refuse an episode."""
     is_dataset = SOURCE in recording.metadata
     names = frozenset(name for group in groups for name in group.names)
     streams = EpisodeStreams(cameras, groups, (), is_dataset, frozenset() if is_dataset else names)
     limits = recording.limits or ImportLimits()
-    found = check_streams(streams, streams.frame_times, limits)
-    return tuple(text for code, text in found.reasons if code != NOT_FINITE)
+    return check_streams(streams, streams.frame_times, limits).reasons
 
 
 def check_limits(path: Path, episodes: Sequence[Episode]) -> None:

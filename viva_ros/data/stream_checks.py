@@ -12,13 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.data.episode import Frames, Joints
+from viva_ros.data.episode import NOT_FINITE, Frames, Joints
 from viva_ros.data.joint_groups import held, speed_faults
 from viva_ros.data.stamps import Stamps, period_of, step_back_text
 from viva_ros.robot.topic_map import ImportLimits
 
-#: Code of a reason that training, calibration and scoring find themselves, by joint and moment.
-NOT_FINITE: Final = 'joint-not-finite'
 #: Time between the end of a stream and the begin of another that only clocks explain, s.
 OTHER_CLOCK: Final = 86_400.0
 

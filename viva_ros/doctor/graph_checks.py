@@ -299,7 +299,7 @@ class _Ears:
         end = int(self._node.get_clock().now().nanoseconds)
         found = []
         for one in self._inputs:
-            faults = list(self._faults(one, end, settings))
+            faults = list(self._faults(one, end))
             found += faults or [Finding(OK, one.subject, self._summary(one))]
         names = list(dict.fromkeys(name for one in self._inputs for name in one.joints))
         if info is not None:
@@ -308,7 +308,7 @@ class _Ears:
         is_complete = not self.absent and all(one.first is not None for one in self._inputs)
         return [*found, *(self._moments(settings, wanted, end) if is_complete else [])]
 
-    def _faults(self, one: _Input, end: int, settings: MonitorSettings) -> Iterator[Finding]:
+    def _faults(self, one: _Input, end: int) -> Iterator[Finding]:
         """Yield the faults of one input."""
         publishers = self._node.get_publishers_info_by_topic(one.topic)
         for publisher in publishers:
@@ -334,7 +334,7 @@ class _Ears:
         back = step_back_text(one.topic, order.backwards, period_of(order.stamps))
         if back:
             yield Finding(ERROR, one.subject, back)
-        yield from self._camera_faults(one, settings) if one.joint is None else \
+        yield from self._camera_faults(one) if one.joint is None else \
             self._joint_faults(one)  # fmt: skip
 
     def _publisher_faults(self, one: _Input, count: int) -> Iterator[Finding]:
@@ -351,7 +351,7 @@ class _Ears:
         elif not one.senders:
             yield Finding(WARN, one.subject, who, 'check that they have different joints')
 
-    def _camera_faults(self, one: _Input, settings: MonitorSettings) -> Iterator[Finding]:
+    def _camera_faults(self, one: _Input) -> Iterator[Finding]:
         share = one.counter.collect(())
         if share.is_low:
             yield Finding(WARN, one.subject, frame_loss_text(one.topic, share))
@@ -365,7 +365,7 @@ class _Ears:
         except InputError as error:
             yield Finding(ERROR, one.subject, f'{one.topic}: {error}')
             return
-        if fault := check_picture(image, settings.image):
+        if fault := check_picture(image, self._robot.pictures):
             yield Finding(ERROR, one.subject, f'{one.topic}: {fault}', 'check lens and exposure')
 
     def _joint_faults(self, one: _Input) -> Iterator[Finding]:

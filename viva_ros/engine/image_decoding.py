@@ -252,6 +252,13 @@ def _from_jpeg(described: CompressedFormat, data: Data, size: Size | None) -> Im
     return decode_jpeg(data, size)
 
 
+def _damaged_png(data: Data) -> InputError:
+    return InputError(
+        'png-damaged',
+        f'PNG of {len(data)} bytes is damaged or truncated: check the network and the driver',
+    )
+
+
 PNG_HEADER: Final = 26  # bytes, to the bits and the kind of a sample
 PNG_GREY: Final = (0, 4)  # kinds: without and with alpha
 
@@ -275,13 +282,10 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
     form = cv2.IMREAD_UNCHANGED if is_wide or described.mosaic else cv2.IMREAD_COLOR
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), form)
-    except cv2.error:  # such as a size beyond the limit of OpenCV
-        pixels = None
+    except cv2.error as error:  # such as a size beyond the limit of OpenCV
+        raise _damaged_png(data) from error
     if pixels is None:
-        raise InputError(
-            'png-damaged',
-            f'PNG of {len(data)} bytes is damaged or truncated: check the network and the driver',
-        )
+        raise _damaged_png(data)
     if is_wide:
         pixels = np.asarray(pixels, dtype=np.uint16) >> 8
     samples = np.asarray(pixels, dtype=np.uint8)

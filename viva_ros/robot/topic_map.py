@@ -90,6 +90,10 @@ class LabelRule:
 NO_RULE: Final = LabelRule()
 
 
+#: Limits of images, as in ``PictureSettings``.
+PICTURES: Final = ('frozen_after', 'black_below', 'saturated_above', 'uniform_below')
+
+
 @dataclass(frozen=True)
 class ImportLimits:
     """
@@ -99,10 +103,13 @@ class ImportLimits:
         stream to the last, s
     :param max_skew: between the stamps of one frame, s
     :param min_readable: share of the file, in [0, 1]; 1 requires its end too
-    :param max_joint_speed: of all joints, rad/s or m/s; None: a joint of a JointState must not
-        jump to and fro
+    :param max_joint_speed: of all joints, rad/s or m/s; None: SPEED_LIMIT for the joints of a
+        JointState, none for those of unknown units
     :param joint_speeds: limits of single joints by name
     :param frozen_after: time of identical images after which a camera may be frozen, s
+    :param black_below: as in ``PictureSettings``
+    :param saturated_above: likewise
+    :param uniform_below: likewise
     :param stated: names of the limits that the map states
     """
 
@@ -112,6 +119,9 @@ class ImportLimits:
     max_joint_speed: float | None = None
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
     frozen_after: float = PictureSettings().frozen_after
+    black_below: float = PictureSettings().black_below
+    saturated_above: float = PictureSettings().saturated_above
+    uniform_below: float = PictureSettings().uniform_below
     stated: frozenset[str] = frozenset()
 
     def live(self, sync: SyncSettings) -> SyncSettings:
@@ -126,9 +136,9 @@ class ImportLimits:
 
     def pictures(self, settings: PictureSettings) -> PictureSettings:
         """Return the limits of images: those that the map states replace the others."""
-        if 'frozen_after' in self.stated:
-            settings = replace(settings, frozen_after=self.frozen_after)
-        return settings
+        return replace(
+            settings, **{name: getattr(self, name) for name in PICTURES if name in self.stated}
+        )
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -136,7 +146,7 @@ class ImportLimits:
         return {
             'max_gap': self.max_gap, 'max_skew': self.max_skew, 'min_readable': self.min_readable,
             'max_joint_speed': self.max_joint_speed, 'joint_speeds': dict(self.joint_speeds),
-            'frozen_after': self.frozen_after,
+            **{name: getattr(self, name) for name in PICTURES},
         }  # fmt: skip
 
 
@@ -376,7 +386,7 @@ class _Parser:
         return self._one_of(f'{key}.stamp', row['stamp'], allowed) if 'stamp' in row else ''
 
     def _limits(self, content: Any) -> ImportLimits:
-        allowed = ('max_gap', 'max_skew', 'min_readable', 'max_joint_speed', 'frozen_after')
+        allowed = ('max_gap', 'max_skew', 'min_readable', 'max_joint_speed', *PICTURES)
         limits = self._keys('limits', content or {}, allowed)
         speeds = limits.pop('max_joint_speed', None)
         for name, number in limits.items():
@@ -397,7 +407,9 @@ class _Parser:
         real = isinstance(number, int | float) and not isinstance(number, bool)
         if name == 'min_readable':
             fits, allowed = real and 0.0 <= number <= 1.0, 'a number from 0 to 1'
-        elif name == 'max_skew':
+        elif name == 'saturated_above':
+            fits, allowed = real and 0.0 < number <= 255.0, 'a number above 0, at most 255'
+        elif name in ('max_skew', 'black_below', 'uniform_below'):
             fits, allowed = real and 0.0 <= number < math.inf, 'a finite number from 0 on'
         else:  # a monitor that has no limit would never notice an old image
             fits, allowed = real and 0.0 < number < math.inf, 'a finite number above 0'

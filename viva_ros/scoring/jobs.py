@@ -107,6 +107,7 @@ class ScoreOutcome:
     :param first: first known value; NaN without one
     :param last: last known value; NaN without one
     :param losses: lost parts of a damaged recording
+    :param refused: reasons for which an import would refuse an episode
     :param text: alarms and differences, or the error
     :param warnings: a text for each rule of the calibration that never or seldom alarms
     :param seconds: duration of the job, s
@@ -124,6 +125,7 @@ class ScoreOutcome:
     first: float = math.nan
     last: float = math.nan
     losses: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     text: str = ''
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -218,8 +220,9 @@ class Scorer:
         }
         losses = tuple(found['losses'])
         return ScoreOutcome(
-            job.path, UNCHANGED, found['engine'], found['task'], losses=losses, **summary
-        )
+            job.path, UNCHANGED, found['engine'], found['task'], losses=losses,
+            refused=tuple(found.get('refused', ())), **summary,
+        )  # fmt: skip
 
     def _score(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome:
         recording = open_ref(job.ref)
@@ -238,13 +241,17 @@ class Scorer:
         trained = self._trained[task]
         content = header_of(scores, episodes, made_of, self._options.command, trained)
         counts = summary(scores, len(episodes))
+        refused = tuple(dict.fromkeys(
+            text for one in recorded or () for _, text in one.reasons
+        ))  # fmt: skip
+        content['refused'] = refused
         content['data_set'] = job.ref.dataset.name if job.ref.dataset else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
         write_table(job.progress, with_header(progress_table(scores, episodes), content))
         write_table(job.values, with_header(values_table(scores, episodes), content))
         return ScoreOutcome(
-            job.path, SCORED, scores.engine, task, losses=scores.losses, text=describe(scores),
-            **counts,
+            job.path, SCORED, scores.engine, task, losses=scores.losses, refused=refused,
+            text=describe(scores), **counts,
         )  # fmt: skip
 
     def _engine(self, task: str) -> tuple[Engine, Calibration | None]:

@@ -27,12 +27,13 @@ def describe(outcome: ScoreOutcome, brief: bool) -> str:
     """
     Return the text of an outcome that does not fit into a row of the table.
 
-    :param brief: return failures and losses only
+    :param brief: return failures, losses and reasons of an import only
     """
     if outcome.state == FAILED:
         return f'{outcome.path.name}: {outcome.text}'
     lines = [] if brief or outcome.state == UNCHANGED else outcome.text.splitlines()
     lines += [f'damaged: {loss}' for loss in outcome.losses]
+    lines += [f'judged by moment; an import refuses it: {text}' for text in outcome.refused]
     return '\n'.join([f'{outcome.path.name}:', *(f'  {line}' for line in lines)]) if lines else ''
 
 

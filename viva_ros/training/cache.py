@@ -26,10 +26,9 @@ from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.core.image_checks import PictureSettings
+from viva_ros.data.camera_check import PictureRules, picture_rules
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
-from viva_ros.data.frozen_camera import picture_limits
 from viva_ros.data.open import identity, open_ref
 from viva_ros.data.recording import recording_name
 from viva_ros.data.segmentation import check_limits, episodes_of
@@ -40,7 +39,7 @@ __all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'lengths', 'load', 'wr
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
-FORMAT: Final = 5
+FORMAT: Final = 6
 
 
 @dataclass(frozen=True)
@@ -156,8 +155,8 @@ def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:
         )
     check_limits(ref.path, episodes)
     try:
-        limits = picture_limits(recording)
-        write_shard(_shard(shards, ref), episodes, how, identity(ref), limits)
+        rules = picture_rules(recording)
+        write_shard(_shard(shards, ref), episodes, how, identity(ref), rules)
     except RecordingError as error:
         raise type(error)(error.code, f'{ref.path}: {error}') from error
     except OSError as error:
@@ -174,17 +173,17 @@ def _full(path: Path, error: OSError) -> RecordingError:
 
 def write_shard(
     shard: Path, episodes: Sequence[Episode], how: Cut, source: Any,
-    limits: PictureSettings | None = None,
+    rules: PictureRules | None = None,
 ) -> None:  # fmt: skip
     """
     Cut the labelled episodes of one recording, at least one, and write them; the index last.
 
-    :param limits: see ``dataset.cut``
+    :param rules: see ``dataset.cut``
     """
     shard.mkdir(parents=True, exist_ok=True)
     (shard / 'index.json').unlink(missing_ok=True)
     pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every,
-                  limits)
+                  rules)
               for e in episodes]  # fmt: skip
     for name in (IMAGES, *MOMENTS, *TRACK):
         rows = np.concatenate([getattr(piece, name) for piece in pieces])

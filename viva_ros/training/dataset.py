@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.observation import Array
 from viva_ros.core.returns import attempt_returns
+from viva_ros.data.camera_check import CameraCheck, PictureRules
 from viva_ros.data.episode import ATTEMPT_TIME, RETRY_TIME, Episode, Joints, Label
-from viva_ros.data.frozen_camera import FrozenCamera
 from viva_ros.data.images import Pictures
 from viva_ros.engine.preprocessing import letterbox
 
@@ -154,7 +153,7 @@ def nearest(stamps: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
 def cut(
     episode: Episode, cameras: Sequence[str], joint_names: Sequence[str],
     size: tuple[int, int], horizon: float, every: int = 1,
-    limits: PictureSettings | None = None,
+    rules: PictureRules | None = None,
 ) -> Moments:  # fmt: skip
     """
     Return a moment for each frame of the first camera, with the nearest frames and joint states.
@@ -162,9 +161,9 @@ def cut(
     :param size: (height, width) of the images, px
     :param horizon: of the forecast, s
     :param every: stride of the frames
-    :param limits: of images, by which a frozen camera is refused; None for no check
+    :param rules: of images, by which a frozen or covered camera is refused; None for no check
     :raises RecordingError: if the episode has no label, lacks a camera or joint, or if a camera is
-        frozen
+        frozen, or none of its images is plausible
     """
     if episode.label is None:
         raise RecordingError(
@@ -186,13 +185,14 @@ def cut(
         sources = frames.images
         if isinstance(sources, Pictures):  # decoded at a reduced size, as on a robot
             sources = sources.fitting(size)
-        frozen = FrozenCamera(camera, frames, episode.joints.names, positions, limits)
+        check = CameraCheck(camera, frames, episode.joints.names, positions, rules)
         rows = nearest(frames.stamps, stamps).tolist()
         for at, row in enumerate(rows):
             if at and row == rows[at - 1]:
                 images[at, view] = images[at - 1, view]
             else:
-                images[at, view] = letterbox(frozen.read(sources, row, at), size)
+                images[at, view] = letterbox(check.read(sources, row, at), size)
+        check.finish()
     joints = _joints(episode.joints, joint_names)
     proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
     returned, failed = labels_of(all_stamps, episode.label)

@@ -135,6 +135,7 @@ def test_bag_is_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         'rate: 10\ntask: lift\ncameras: {head: /head/image_raw/compressed}\njoints:\n'
         '  - {topic: /joint_states}\n'
         "  - {topic: /gripper, field: 'msg.opening[0:1]', names: [gripper]}\n"
+        'limits: {max_joint_speed: {a: 60.0}}\n'  # it counts the messages, at 50 Hz
     )
     command = ['import', str(bag), '--map', str(tmp_path / 'map.yaml'), '--out', str(out)]
     assert main([*command, '--success']) == 0, capsys.readouterr()

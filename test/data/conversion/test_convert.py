@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
-from support.foreign_bags import still_scene
+from support.foreign_bags import still_scene, two_arms
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
@@ -250,15 +250,32 @@ def test_recording_that_changes_during_its_import_is_refused(
     assert [row['refused'] for row in report['episodes']] == [[]]
 
 
-def test_covered_images_are_imported_with_a_note(tmp_path: Path) -> None:
-    path = still_scene(0).write(tmp_path / 'bag')
+def test_some_covered_images_are_imported_with_a_note(tmp_path: Path) -> None:
+    path = two_arms().write(tmp_path / 'bag')  # the first image is black
     text = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\n'
-    (tmp_path / 'map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    (tmp_path / 'map.yaml').write_text(text)
     outcomes = Outcomes(success=True)
     report = import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
     (note,) = report['episodes'][0]['notes']
-    assert 'images of top are unknown live, the first: top at stamp' in note
+    assert '1 images of top are unknown live, the first: top at stamp' in note
     assert 'covered: contrast 0 of 255' in note
+
+
+def test_covered_camera_is_refused_unless_the_map_allows_it(tmp_path: Path) -> None:
+    path = still_scene(0).write(tmp_path / 'bag')
+    text = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\nlimits:\n' \
+           '  frozen_after: 5\n'  # fmt: skip
+    (tmp_path / 'map.yaml').write_text(text)
+    outcomes = Outcomes(success=True)
+    with pytest.raises(ImportEmptyError) as caught:
+        import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert caught.value.rows[0]['codes'] == ['image-implausible']
+    (reason,) = caught.value.rows[0]['refused']
+    assert 'none of the 40 images of top is plausible, the first: top at stamp' in reason
+    assert 'covered: contrast 0 of 255' in reason and 'set "uniform_below" in "limits"' in reason
+    (tmp_path / 'map.yaml').write_text(f'{text}  uniform_below: 0\n')
+    report = import_all([path], load_map(tmp_path / 'map.yaml'), outcomes, tmp_path / 'out')
+    assert (report['episodes'][0]['refused'], report['episodes'][0]['notes']) == ([], [])
 
 
 def test_still_scene_is_imported_below_frozen_after(tmp_path: Path) -> None:

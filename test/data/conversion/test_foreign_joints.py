@@ -17,6 +17,7 @@ from viva_ros.data.conversion.convert import ImportEmptyError, import_all
 from viva_ros.data.conversion.raw_episode import raw_episodes
 from viva_ros.data.episode import Annotation, Episode, save, sidecar
 from viva_ros.data.joint_groups import held
+from viva_ros.data.messages import deserialise
 from viva_ros.data.open import open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule, load_map
@@ -72,6 +73,21 @@ def test_arms_in_place_keep_their_own_stamps(tmp_path: Path) -> None:
     stamps = {group.names: int(group.stamps[0]) - EPOCH for group in episode.groups}
     assert stamps == {LEFT: MS, RIGHT: 8 * MS}
     assert episode.faults == ()
+
+
+def test_joints_in_place_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def counted(kind: str, *rest: Any) -> Any:
+        read.append(kind)
+        return deserialise(kind, *rest)
+
+    path = two_arms('/left/joints', '/right/joints').write(tmp_path / 'bag')
+    text = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n - {{topic: /right/joints}}\n'
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    monkeypatch.setattr('viva_ros.data.recording.deserialise', counted)
+    open_recording(path)
+    assert read == ['sensor_msgs/msg/JointState'] * 200
 
 
 def test_equal_names_on_two_topics_get_prefixes(tmp_path: Path) -> None:

@@ -135,8 +135,8 @@ class MessageData(Sequence[bytes]):
 
 # Errors of libraries for intact files when they read a truncated one.
 TORN: Final = (
-    McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError,
-    OSError, struct.error,
+    McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, OSError,
+    struct.error,
 )  # fmt: skip
 MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file
 RECORD_LIMIT: Final = 1 << 30  # bytes; a larger length is damaged
@@ -152,7 +152,8 @@ def read_mcap(path: Path) -> Recording:
     try:
         with path.open('rb') as file:
             size = path.stat().st_size
-            reader = StreamReader(file, emit_chunks=True, record_size_limit=RECORD_LIMIT)
+            longest = min(RECORD_LIMIT, size)  # else a damaged length is a lack of memory
+            reader = StreamReader(file, emit_chunks=True, record_size_limit=longest)
             reading.run(reader, file.tell)
     except OSError as error:
         raise RecordingError(
@@ -182,7 +183,7 @@ def is_empty(path: Path) -> bool:
                 return base.execute('SELECT 1 FROM messages LIMIT 1').fetchone() is None
         with path.open('rb') as file:
             summary = make_reader(file).get_summary()
-    except (*TORN, sqlite3.Error, RecordingError):
+    except (*TORN, MemoryError, sqlite3.Error, RecordingError):
         return False
     return bool(summary and summary.statistics and not summary.statistics.message_count)
 
@@ -258,6 +259,8 @@ class _Reading:
         try:
             records = breakup_chunk(chunk, validate_crc=True)
         except Exception as error:  # decompressors raise errors of many types
+            if isinstance(error, MemoryError) and chunk.uncompressed_size <= RECORD_LIMIT:
+                raise  # an intact chunk is not lost
             seconds = (chunk.message_end_time - chunk.message_start_time) * 1e-9
             self._lose(f'{seconds:.1f} s of messages', error)
             self.damaged += len(chunk.data)

@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
-from viva_ros.core.image_checks import PictureSettings, check_picture
+from viva_ros.core.image_checks import PictureSettings
+from viva_ros.core.memory import is_lack_of_memory, memory_text
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
+from viva_ros.data.camera_check import CameraCheck, PictureRules
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, measure, rate_of
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
-from viva_ros.data.frozen_camera import FrozenCamera
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
@@ -40,7 +41,7 @@ from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
-FORMAT: Final = 4  # of a unit; units of another format are imported again
+FORMAT: Final = 5  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
@@ -90,13 +91,22 @@ def import_one(
         return unit
     try:
         staging.discard(key)
-        with staging.begin(key) as folder:
-            content = _make(path, name, topic_map, outcomes, folder)
-            if key_of(path, name, topic_map, outcomes) != key:
-                text = 'changed while it was imported: wait until it is written, import it again'
-                refused = Figures(name, str(path)).refuse('recording-changed', text)
-                content = {'figures': [asdict(refused)], 'episodes': []}
-            staging.finish_unit(folder, content)
+        lack = ''
+        try:
+            with staging.begin(key) as folder:
+                content = _make(path, name, topic_map, outcomes, folder)
+                if key_of(path, name, topic_map, outcomes) != key:
+                    text = 'changed while it was imported: wait until it is written, import again'
+                    content = _refusal(name, path, 'recording-changed', text)
+                staging.finish_unit(folder, content)
+        except Exception as error:  # libraries report a lack of memory in many types
+            if not is_lack_of_memory(error):
+                raise
+            lack = f'{memory_text(error)}, and import it again, with another --out if it exists'
+        if lack:  # what filled the memory is free now
+            with staging.begin(key) as folder:
+                content = _refusal(name, path, 'recording-memory', lack)
+                staging.finish_unit(folder, content)
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -161,6 +171,7 @@ def _make(
         recording = with_definitions(open_unmapped(path), topic_map.definitions)
         found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
+        _keep_lack_of_memory(error)
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
         return {'figures': [asdict(refused)], 'episodes': []}
     if not found:
@@ -169,8 +180,7 @@ def _make(
             'receive times: set "stamp: received" in the map if the stamps are of another clock, '
             'or leave it out'
         )
-        refused = Figures(name, str(path)).refuse('episode-missing', text)
-        return {'figures': [asdict(refused)], 'episodes': []}
+        return _refusal(name, path, 'episode-missing', text)
     figures, episodes = [], []
     for number, raw in enumerate(found):
         part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
@@ -179,6 +189,17 @@ def _make(
         figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
+
+
+def _refusal(name: str, path: Path, code: str, text: str) -> dict[str, Any]:
+    """Return the description of a unit without an episode."""
+    return {'figures': [asdict(Figures(name, str(path)).refuse(code, text))], 'episodes': []}
+
+
+def _keep_lack_of_memory(error: Exception) -> None:
+    """Raise an error that is a lack of memory: it is no fault of the recording."""
+    if is_lack_of_memory(error):
+        raise error
 
 
 def _import_episode(
@@ -199,12 +220,14 @@ def _import_episode(
         label = outcomes.label(raw, recording)
         _check_cameras(raw)
     except RecordingError as error:
+        _keep_lack_of_memory(error)
         figures = figures.refuse(error.code, str(error))
     if figures.refused:
         return figures, None
     try:
         written, notes = _write(raw, rate, moments, label, folder, number, limits)
     except RecordingError as error:
+        _keep_lack_of_memory(error)
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
         return figures.refuse(error.code, str(error)), None
@@ -270,13 +293,12 @@ class _CameraStream:
     ) -> None:  # fmt: skip
         self._camera, self._images = camera, frames.images
         self._rows = held(frames.stamps, moments)
-        self._settings = limits.pictures(PictureSettings())
+        rules = PictureRules(limits.pictures(PictureSettings()), raw.is_dataset)
         names = [name for group in raw.joints for name in group.names]
-        self._frozen = FrozenCamera(
-            camera, frames, names, joints_at(raw.joints, moments),
-            None if raw.is_dataset else self._settings,
+        self._check = CameraCheck(
+            camera, frames, names, joints_at(raw.joints, moments), rules
         )  # fmt: skip
-        self._implausible: list[str] = []
+        self.notes: list[str] = []
         self.size = (0, 0)
         self.colours = stats.ColourHistogram()
 
@@ -284,30 +306,23 @@ class _CameraStream:
         """
         Yield the image of each grid time.
 
-        :raises RecordingError: if one cannot be decoded, has another size, or if they are frozen
+        :raises RecordingError: if one cannot be decoded or has another size, if they are frozen,
+            or if none is plausible
         """
         wanted = set(stats.sample_indices(len(self._rows)).tolist())
         last, image = -1, None
         for at, row in enumerate(self._rows.tolist()):
             if row != last or image is None:
                 last, image = row, self._decode(row, at)
-                if fault := check_picture(image, self._settings):
-                    self._implausible.append(f'{self._frozen.where(row)}: {fault}')
             if at in wanted:
                 self.colours.add(image)
             yield image
-
-    @property
-    def notes(self) -> list[str]:
-        """Texts on images that a monitor does not judge, such as black ones."""
-        count = len(self._implausible)
-        text = f'{count} images of {self._camera} are unknown live, the first: '
-        return [f'{text}{self._implausible[0]}'] if count else []
+        self.notes = self._check.finish()
 
     def _decode(self, row: int, at: int) -> Image:
-        where = self._frozen.where(row)
+        where = self._check.where(row)
         try:
-            image = self._frozen.read(self._images, row, at)
+            image = self._check.read(self._images, row, at)
         except InputError as error:
             raise RecordingError('image-undecodable', f'{where}: {error}') from error
         height, width = image.shape[:2]

@@ -19,13 +19,13 @@ from viva_ros.data.conversion.annotations import place_of, rule_label
 from viva_ros.data.conversion.map_sources import (
     camera_tracks,
     joint_sources,
-    read_joints_of,
     stamps_of,
 )
 from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     is_mapped,
     mapped_episodes,
+    read_sources,
     with_row_times,
 )
 from viva_ros.data.conversion.resample import frame_times, measure
@@ -35,7 +35,6 @@ from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
 from viva_ros.data.recording import DOUBT, JOINT_STATE, OWN, Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK, spans, stored_label, task_of
-from viva_ros.data.stream_checks import NOT_FINITE
 from viva_ros.robot.topic_map import HEADER, ImportLimits, TopicMap
 
 JOINT_TOPIC = '/joint_states'
@@ -45,7 +44,7 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     """
     Return a recording with the cameras, joints and labels of a topic map.
 
-    Its ``faults`` are the reasons for which an import would refuse it.
+    Its ``reasons`` are those for which an import would refuse it.
 
     :raises RecordingError, ConfigurationError: if the recording lacks a topic, a field or a rate
     """
@@ -54,37 +53,39 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         limits = topic_map.limits if topic_map.text else None
         return replace(recording, metadata=_described(recording, topic_map), limits=limits)
     recording = with_definitions(recording, topic_map.definitions)
-    episodes = mapped_episodes(recording, topic_map)
+    cameras = camera_tracks(recording, topic_map)
+    joints_read = list(read_sources(recording, joint_sources(topic_map), topic_map))
+    episodes = mapped_episodes(recording, topic_map, joints_read)
     announced = recording.find('episode')
     tracks: dict[str, Track] = {
         topic: track for topic, track in recording.tracks.items()
         if track.type_name.startswith(OWN) or track is announced
     }  # fmt: skip
-    for camera, (track, source) in camera_tracks(recording, topic_map).items():
+    for camera, (track, source) in cameras.items():
         topic = f'/{camera}{SUFFIXES[track.type_name]}'
         policy = source.stamp or topic_map.stamp
         if policy != HEADER:
             track = _restamped(track, stamps_of(recording, track, policy))
         tracks[topic] = replace(track, topic=topic, options=source.options)
     tracks[JOINT_TOPIC] = _joint_track([
-        reading for source in joint_sources(topic_map)
-        for reading in read_joints_of(recording, source, topic_map).readings
+        reading for _, found in joints_read for reading in found.readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
-    faults = {one.name: _faults(one, recording, topic_map) for one in episodes}
+    reasons = {one.name: _reasons(one, recording, topic_map) for one in episodes}
     notes = tuple(dict.fromkeys(note for one in episodes for note in one.notes))
     return replace(
-        recording, tracks=tracks, metadata=metadata, notes=notes, faults=faults,
+        recording, tracks=tracks, metadata=metadata, notes=notes, reasons=reasons,
         limits=_live_limits(episodes, topic_map.limits),
     )  # fmt: skip
 
 
-def _faults(episode: RawEpisode, recording: Recording, topic_map: TopicMap) -> tuple[str, ...]:
-    """Return the reasons for which an import would refuse an episode."""
+def _reasons(
+    episode: RawEpisode, recording: Recording, topic_map: TopicMap
+) -> tuple[tuple[str, str], ...]:
+    """Return the code and text of each reason for which an import would refuse an episode."""
     at = frame_times(episode, recording, topic_map)
     found = measure(episode, at, topic_map.limits)
-    reasons = zip(found.codes, found.refused, strict=True)
-    return tuple(text for code, text in reasons if code != NOT_FINITE)
+    return tuple(zip(found.codes, found.refused, strict=True))
 
 
 def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:

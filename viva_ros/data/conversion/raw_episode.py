@@ -7,9 +7,10 @@ A topic map defines its cameras and joints; without a map, the conventions of th
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.map_sources import (
@@ -19,7 +20,7 @@ from viva_ros.data.conversion.map_sources import (
     joint_sources,
 )
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
-from viva_ros.data.joint_groups import groups_of
+from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, SOURCE, Recording
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
@@ -40,6 +41,9 @@ from viva_ros.robot.topic_map import (
     TopicMap,
     check_joint_sources,
 )
+
+#: A source of joints of a map, and what it has in a recording.
+ReadSource: TypeAlias = tuple[SourceReader, JointReadings]
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
 
 def _episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     if is_mapped(topic_map):
-        return mapped_episodes(recording, topic_map)
+        read = read_sources(recording, joint_sources(topic_map), topic_map)
+        return mapped_episodes(recording, topic_map, read)
     is_dataset = SOURCE in recording.metadata
     actions: tuple[Joints, ...] = ()
     action = recording.tracks.get(DATASET_ACTION)
@@ -165,12 +170,15 @@ def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
     return replace(recording, tracks=tracks, metadata=metadata, notes=notes)
 
 
-def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
+def mapped_episodes(
+    recording: Recording, topic_map: TopicMap, joints_read: Iterable[ReadSource]
+) -> list[RawEpisode]:
     """
     Return the episodes of a recording of another robot, one for each id on topic ``episode``.
 
     Episodes without an image are left out if there are several.
 
+    :param joints_read: from ``read_sources`` with the joint sources of the map
     :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing
     """
     tracks, notes = camera_tracks(recording, topic_map), list(recording.notes)
@@ -193,8 +201,10 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
                     'their receive times: a live monitor does not use such messages, unless the '
                     'map has "stamp: received"'
                 )
-    joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
-    actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
+    joints, units, remarks = _all_groups(recording.path, joints_read)
+    actions, _, _ = _all_groups(
+        recording.path, read_sources(recording, topic_map.action, topic_map)
+    )
     labels, parts, task = EpisodeLabels(recording), spans(recording), topic_map.task
     whole = RawEpisode(
         recording.name, recording.path, cameras, joints, None, task_of(recording) or task, actions,
@@ -221,24 +231,37 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
     return found
 
 
-def _all_groups(
-    recording: Recording, sources: tuple[JointSource, ...], topic_map: TopicMap
-) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
-    """Return the groups of all sources, the joints with known units, and notes."""
-    groups: list[Joints] = []
+def read_sources(
+    recording: Recording, sources: Sequence[JointSource], topic_map: TopicMap
+) -> Iterator[ReadSource]:
+    """
+    Yield each source with its readings.
+
+    :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing, or if a
+        joint of a message is read twice
+    """
     taken: list[tuple[str, JointSource]] = []
-    units: set[str] = set()
-    notes: list[str] = []
     for row in sources:
         source = SourceReader(recording, row, topic_map)
         taken.append((source.topic, row))
         check_joint_sources(recording.path, taken)
-        own = groups_of(source.read().readings, source.where, source.is_dataset)
+        yield source, source.read()
+
+
+def _all_groups(
+    path: Path, read: Iterable[ReadSource]
+) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
+    """Return the groups of all sources, the joints with known units, and notes."""
+    groups: list[Joints] = []
+    units: set[str] = set()
+    notes: list[str] = []
+    for source, found in read:
+        own = groups_of(found.readings, source.where, source.is_dataset)
         groups += own
         notes += source.notes
         if source.has_known_units:
             units |= {name for group in own for name in group.names}
-    check_once(recording.path, groups)
+    check_once(path, groups)
     return tuple(groups), frozenset(units), notes
 
 

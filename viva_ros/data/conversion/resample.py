@@ -18,7 +18,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import SECOND
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.recording import SOURCE, Recording
-from viva_ros.data.stamps import Stamps
+from viva_ros.data.stamps import Stamps, period_of
 from viva_ros.data.stream_checks import StreamFigures, check_streams, repeats
 from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
@@ -64,7 +64,8 @@ def grid(episode: RawEpisode, rate: int) -> Stamps:
 
     With a camera at the same rate, jitter around the grid times would repeat some frames and drop
     others. Of ``PHASES`` starts within one period, the grid has the one that repeats the fewest
-    frames.
+    frames. The last row of a dataset holds for its period: its timestamps are rounded, and a later
+    start must not lose it.
 
     :param rate: Hz
     """
@@ -73,6 +74,9 @@ def grid(episode: RawEpisode, rate: int) -> Stamps:
         return np.empty(0, dtype=np.int64)
     begin = max(int(stamps[0]) for stamps in streams.values())
     end = min(int(stamps[-1]) for stamps in streams.values())
+    if episode.is_dataset:  # half of a phase before the period ends: rounding adds no row
+        row = min(period_of(stamps) for stamps in streams.values())
+        end += round(row * SECOND * (1.0 - 0.5 / PHASES))
     cameras = [frames.stamps for frames in episode.cameras.values()]
     grids = [moments(begin + SECOND * i // (PHASES * rate), end, rate) for i in range(PHASES)]
     return min(grids, key=lambda one: sum(repeats(stamps, one) for stamps in cameras))

@@ -52,11 +52,12 @@ from viva_ros.data.recording import (
     DOUBT,
     JOINT_STATE,
     NUMBERS,
+    ORIGINS,
     SOURCE,
     Recording,
     Track,
 )
-from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
+from viva_ros.data.segmentation import LABEL, TASK
 
 EPISODE: Final = 'episode_{:06d}'
 OLD_TASKS: Final = 'meta/tasks.jsonl'

@@ -19,10 +19,11 @@ from typing import Any, Final, overload
 
 import av
 import numpy as np
-from av.error import FFmpegError
+from av.error import ExternalError, FFmpegError
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.memory import REMEDY
 from viva_ros.core.observation import Image
 from viva_ros.data.file_signature import content_fault
 
@@ -50,6 +51,7 @@ def encode(path: Path, images: Iterable[Image], fps: int) -> int:
     :param fps: Hz
     :returns: number of images
     :raises OSError: if the file cannot be written
+    :raises RecordingError: if an image cannot be encoded
     """
     count = 0
     with av.open(str(path), 'w', options={'movflags': '+faststart'}) as out:
@@ -59,12 +61,24 @@ def encode(path: Path, images: Iterable[Image], fps: int) -> int:
                 stream = _stream(out, fps, *image.shape[:2])
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')
             frame.pts, frame.time_base = count, Fraction(1, fps)
-            out.mux(stream.encode(frame))
+            out.mux(_encoded(stream, frame))
             count += 1
         if stream is not None:
-            out.mux(stream.encode(None))
+            out.mux(_encoded(stream, None))
     _check(path, count)
     return count
+
+
+def _encoded(stream: Any, frame: av.VideoFrame | None) -> Any:
+    """Return the packets of an image, or the last ones."""
+    try:
+        return stream.encode(frame)
+    except ExternalError as error:  # x264 does not tell a lack of memory from other errors
+        raise RecordingError(
+            'image-encoder',
+            f'images of {stream.width} x {stream.height} pixels cannot be encoded ({error}): '
+            f'memory does not suffice, or they are too large; {REMEDY}',
+        ) from error
 
 
 def _check(path: Path, expected: int) -> None:
