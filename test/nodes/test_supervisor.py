@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from support.judged_robot import LIVE, QUICK, kinds
 from support.ros import wait
@@ -170,6 +171,25 @@ def test_younger_of_two_supervisors_requests_nothing(
     time.sleep(0.5)
     assert robot.asked == 1
     assert younger.poll() is None
+
+
+def test_episode_is_published_again_when_a_rival_ends(robot, start_supervisor, listener):
+    """A node that discovers the rival late has received the rival's episode last."""
+    start_supervisor(*LIVE, *QUICK)
+    robot.ready()
+    count, name = len(robot.episodes), robot.state.id
+    node = rclpy.create_node('rival', context=listener.context)
+
+    def is_repeated() -> bool:
+        rival = node.create_publisher(Alert, 'alert', qos.LATCHED)
+        time.sleep(1.0)  # the older one looks for others every 0.5 s
+        node.destroy_publisher(rival)
+        time.sleep(1.0)
+        return len(robot.episodes) > count
+
+    wait(is_repeated, 'the episode')
+    assert {episode.id for episode in robot.episodes[count:]} == {name}
+    node.destroy_node()
 
 
 def test_best_effort_value_error_names_topic_and_policy(start_supervisor, listener):
