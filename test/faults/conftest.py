@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 from support.publishing_robot import PublishingRobot
-from support.ros import Listener, Processes, enter_domain, listening, wait, write_calibration
+from support.ros import (
+    Listener,
+    Processes,
+    enter_domain,
+    listening,
+    wait,
+    write_calibration,
+)
 
 
 @pytest.fixture(scope='module')
@@ -22,8 +29,8 @@ def running(
 ) -> Iterator[tuple[Listener, Processes]]:
     """Return a listener and processes, in a ROS domain for the tests of one file."""
     with pytest.MonkeyPatch.context() as patch:
-        enter_domain(patch, tmp_path_factory.mktemp('ros'))
-        with listening() as node:
+        home = tmp_path_factory.mktemp('ros')
+        with enter_domain(patch, home), listening() as node:
             started = Processes(tmp_path_factory.mktemp('processes'))
             yield node, started
             started.end()

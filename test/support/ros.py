@@ -6,9 +6,11 @@ Real processes over real DDS: a listener node, processes, and waiting for condit
 The fixtures are in support/ros_fixtures.py, which can be imported without rclpy.
 """
 
+import errno
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -112,24 +114,47 @@ def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) ->
         time.sleep(0.02)
 
 
-#: Starts at ROS_DOMAIN_ID, so that two suites on a machine use different domains.
-_turns = itertools.count(int(os.environ.get('ROS_DOMAIN_ID', '0')))
+#: Domain of the suite, of nodes that tests start without a domain of their own.
+BASE = int(os.environ.get('ROS_DOMAIN_ID', '0'))
+_turns = itertools.count(BASE)
 
 
-def draw_domain() -> int:
-    """Return the next DDS domain of this worker of pytest-xdist, of 1 to 101."""
+@contextmanager
+def reserved_domain() -> Iterator[int]:
+    """
+    Reserve a DDS domain, of 1 to 101, during a block.
+
+    A socket of its name holds it, so that suites in the same network never share one: a test
+    would see the nodes of another.
+    """
     worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
     workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
-    return 1 + worker + workers * (next(_turns) % (101 // workers))
+    count = 101 // workers
+    for turn in itertools.islice(_turns, count):
+        domain = 1 + worker + workers * (turn % count)
+        with socket.socket(socket.AF_UNIX) as holder:
+            try:
+                holder.bind(f'\0viva_ros_domain_{domain}')
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue  # of another suite
+            if domain != BASE:
+                yield domain
+                return
+    raise RuntimeError('all DDS domains are used by other test suites: wait until one ends')
 
 
-def enter_domain(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Set a DDS domain limited to this machine, and ROS_HOME."""
-    patch.setenv('ROS_HOME', str(home))
-    patch.setenv('ROS_DOMAIN_ID', str(draw_domain()))
-    patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        patch.setenv(name, environment()[name])
+@contextmanager
+def enter_domain(patch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    """Set a DDS domain limited to this machine, reserved during a block, and ROS_HOME."""
+    with reserved_domain() as domain:
+        patch.setenv('ROS_HOME', str(home))
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+            patch.setenv(name, environment()[name])
+        yield
 
 
 @contextmanager

@@ -27,11 +27,12 @@ def shared_memory() -> Iterator[None]:
 
 
 @pytest.fixture
-def domain(shared_memory: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def domain(shared_memory: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Set a DDS domain and ROS_HOME for one test."""
     from support.ros import enter_domain
 
-    enter_domain(monkeypatch, tmp_path / 'ros')
+    with enter_domain(monkeypatch, tmp_path / 'ros'):
+        yield
 
 
 @pytest.fixture
