@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.publishing_robot import PublishingRobot
 from support.ros import (
+    PATIENCE,
     Listener,
     Processes,
     enter_domain,
@@ -50,7 +51,7 @@ def robot(running: tuple[Listener, Processes]) -> Iterator[PublishingRobot]:
     yield made
     made.close()
     monitor.send_signal(signal.SIGTERM)
-    assert monitor.wait(30.0) == 0, made.log()
+    assert monitor.wait(PATIENCE) == 0, made.log()
 
 
 @pytest.fixture(scope='module')

@@ -102,11 +102,12 @@ def said(listener: 'Listener') -> Callable[[], list[str]]:
 @pytest.fixture
 def start_supervisor(processes: 'Processes', calibration: Path) -> Callable[..., Any]:
     """Return a function that starts a supervisor with a calibration."""
+    from support.ros import PATIENT_SUPERVISOR
 
     def start(*arguments: str, **environment: str) -> Any:
         return processes.start(
             'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-            *arguments, **environment,
+            *PATIENT_SUPERVISOR, *arguments, **environment,
         )  # fmt: skip
 
     return start
