@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.errors import raises
-from support.ros import wait
+from support.ros import PATIENCE, wait
 
 from viva_ros.bringup import processes
 from viva_ros.bringup.launch_arguments import check_arguments
@@ -62,7 +62,7 @@ def test_process_that_ignores_sigint_is_killed(monkeypatch):
 @pytest.mark.usefixtures('simulator')
 def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
     with processes.started('demo', {}, log_folder=tmp_path) as nodes:
-        end = time.monotonic() + 60.0
+        end = time.monotonic() + PATIENCE
         while 'waiting for' not in (tmp_path / 'sim.log').read_text():
             assert not nodes.ended() and time.monotonic() < end
             time.sleep(0.1)
@@ -81,7 +81,7 @@ def test_without_respawn_a_node_that_fails_ends_all(domain):
     assert len(children) == 2
     children[0].kill()
     rest = b''.join(lines).decode()
-    assert process.wait(20.0) == 1
+    assert process.wait(PATIENCE) == 1
     assert 'monitor (exit code -9) ended, so all other nodes are stopped' in rest
 
 
@@ -94,7 +94,7 @@ def test_sigint_ends_all_nodes_with_exit_code_0(domain):
     assert b'not a safety function' in next(lines)
     assert any(line.startswith(b'[') for line in lines)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20.0) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_nodes_end_when_their_parent_is_killed(domain, listener):
@@ -107,7 +107,7 @@ def test_nodes_end_when_their_parent_is_killed(domain, listener):
     assert len(children) == 3
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=20.0)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
 
 

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 from support.publishing_robot import PublishingRobot
-from support.ros import Listener, Processes, enter_domain, listening, wait, write_calibration
+from support.ros import (
+    PATIENCE,
+    Listener,
+    Processes,
+    enter_domain,
+    listening,
+    wait,
+    write_calibration,
+)
 
 
 @pytest.fixture(scope='module')
@@ -22,8 +30,8 @@ def running(
 ) -> Iterator[tuple[Listener, Processes]]:
     """Return a listener and processes, in a ROS domain for the tests of one file."""
     with pytest.MonkeyPatch.context() as patch:
-        enter_domain(patch, tmp_path_factory.mktemp('ros'))
-        with listening() as node:
+        home = tmp_path_factory.mktemp('ros')
+        with enter_domain(patch, home), listening() as node:
             started = Processes(tmp_path_factory.mktemp('processes'))
             yield node, started
             started.end()
@@ -43,7 +51,7 @@ def robot(running: tuple[Listener, Processes]) -> Iterator[PublishingRobot]:
     yield made
     made.close()
     monitor.send_signal(signal.SIGTERM)
-    assert monitor.wait(30.0) == 0, made.log()
+    assert monitor.wait(PATIENCE) == 0, made.log()
 
 
 @pytest.fixture(scope='module')

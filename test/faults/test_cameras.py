@@ -59,18 +59,15 @@ def test_stopped_or_killed_camera_is_stale_and_recovers(
     camera = processes.start('fake_source.py', tmp_path, 'head')
     count = len(robot.values)
     reason = 'newest message of /head/image_raw is'
-    processes_up = time.monotonic() + 30.0
-    while not (len(robot.values) > count + 5 and all(
-        v.status == Value.STATUS_OK for v in robot.values[-3:])
-    ):  # fmt: skip
-        assert time.monotonic() < processes_up
-        time.sleep(0.05)
+
+    def has_values() -> bool:
+        newest = robot.values[-3:]
+        return len(robot.values) > count + 5 and all(v.status == Value.STATUS_OK for v in newest)
+
+    wait(has_values, 'values of the other camera')
     begun = len(robot.values)
     camera.send_signal(number)
-    end = time.monotonic() + 10.0
-    while not any(reason in value.reason for value in robot.values[begun:]):
-        assert time.monotonic() < end, 'not found'
-        time.sleep(0.02)
+    wait(lambda: any(reason in value.reason for value in robot.values[begun:]), 'the loss')
     found = next(value for value in robot.values[begun:] if reason in value.reason)
     # The reason contains the age of the last frame. The value may be unknown before that reason,
     # when the stamps of the other cameras are newer.

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from std_msgs.msg import Header
 from support.publishing_robot import PublishingRobot
-from support.ros import wait
+from support.ros import PATIENCE, wait
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.factory import load
@@ -22,6 +22,7 @@ from viva_ros.engine.manifest import read_manifest
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_ns
 
 OPTIONS = ('--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0')
 SHIPPED = engine_folder('', 'tray_lift')
@@ -64,6 +65,7 @@ def monitor(running, source):
         source.values.clear()
         source.diagnoses.clear()
         process = processes.start(script, *OPTIONS, *arguments, **extra)
+        process.begun = time.time_ns()
         started.append(process)
         wait(first or source.known, f'output of {script}')
         return process
@@ -75,6 +77,11 @@ def monitor(running, source):
         process.wait()
 
 
+def values_of(source, process):
+    """Return the values of a process; those of an earlier one may arrive late."""
+    return [value for value in source.values if to_ns(value.header.stamp) > process.begun]
+
+
 def known(values):
     return [value for value in values if value.status == Value.STATUS_OK]
 
@@ -83,7 +90,7 @@ def end(process, number) -> float:
     """Send a signal to a process; return the time until it ends, s."""
     began = time.monotonic()
     process.send_signal(number)
-    assert process.wait(20.0) == 0
+    assert process.wait(PATIENCE) == 0
     return time.monotonic() - began
 
 
@@ -104,18 +111,36 @@ def test_slow_engine_uses_newest_input_and_ends_in_inference(
     record_property('end_s', round(end(process, number), 3))
 
 
+def suspend_engine(process) -> psutil.Process:
+    """Suspend the process of the engine; a busy machine may replace it just now."""
+    suspended = []
+
+    def suspend() -> bool:
+        children = psutil.Process(process.pid).children()
+        assert len(children) <= 1
+        try:
+            for child in children:
+                child.suspend()
+                suspended.append(child)
+        except psutil.NoSuchProcess:
+            return False
+        return bool(suspended)
+
+    wait(suspend, 'the process of the engine')
+    return suspended[0]
+
+
 def test_hanging_engine_is_killed_restarted_and_reported(
     running, source, monitor, record_property
 ):
     lease = Lease(running[0], 'monitor/heartbeat')
     process = monitor('viva_ros.nodes.monitor', '-p', 'estimate_timeout:=1.0')
     wait(lambda: lease.alive, 'a sign of life')
-    (child,) = psutil.Process(process.pid).children()
     before = source.values[-1]
-    child.suspend()
-    hung = time.time()
-    wait(lambda: lease.lost, 'the end of the lease')
-    record_property('detection_s', round(lease.lost[0] - hung, 3))
+    hung, child = time.time(), suspend_engine(process)
+    wait(lambda: any(at > hung for at in lease.lost), 'the end of the lease')
+    lost = next(at for at in lease.lost if at > hung)
+    record_property('detection_s', round(lost - hung, 3))
     wait(
         lambda: any(
             e.level == DiagnosticStatus.ERROR and 'has not answered' in e.message
@@ -128,9 +153,8 @@ def test_hanging_engine_is_killed_restarted_and_reported(
     wait(lambda: lease.alive, 'a sign of life again')
     between = source.values[source.values.index(before) + 1 :]
     assert any(v.reason_kind == 'engine' and v.value != v.value for v in between)
-    assert not child.is_running() and len(psutil.Process(process.pid).children()) == 1
-    (again,) = psutil.Process(process.pid).children()
-    again.suspend()
+    assert not child.is_running()
+    again = suspend_engine(process)
     time.sleep(0.3)
     end(process, signal.SIGTERM)
     assert not again.is_running()
@@ -143,10 +167,10 @@ def test_second_device_failure_ends_process_with_error(running, source, monitor,
         FAKE_ENGINE='device',
     )  # fmt: skip
     began = time.monotonic()
-    assert process.wait(20.0) == 1
+    assert process.wait(PATIENCE) == 1
     record_property('detection_s', round(time.monotonic() - began, 3))
     assert 'device failed again after its memory was freed: CUDA error' in processes.log(process)
-    assert all(value.status == Value.STATUS_UNKNOWN for value in source.values)
+    assert all(value.status == Value.STATUS_UNKNOWN for value in values_of(source, process))
 
 
 @pytest.mark.parametrize(
@@ -174,5 +198,5 @@ def test_changed_engine_is_refused_with_reason_and_remedy(
         ),
     )  # fmt: skip
     record_property('detection_s', round(time.monotonic() - began, 3))
-    assert reason in str(refused.value) and not source.values
+    assert reason in str(refused.value) and not values_of(source, process)
     assert process.poll() is None, 'the node can be configured again'

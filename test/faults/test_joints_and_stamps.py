@@ -6,6 +6,7 @@ import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from support.ros import wait
 
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
@@ -62,13 +63,14 @@ def test_reordered_and_additional_joints_change_nothing(robot):
     robot.wait_for_values()
     count = len(robot.values)
     robot.change = {'joint_states': turn}
-    end = time.monotonic() + 30.0
-    while len(robot.values) < count + 8:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    known = [value for value in robot.values[count + 2 :] if value.status == Value.STATUS_OK]
+
+    def known_values() -> list[Value]:
+        return [value for value in robot.values[count + 2 :] if value.status == Value.STATUS_OK]
+
+    wait(lambda: len(robot.values) >= count + 8 and known_values(), 'known values')
+    known = known_values()
     others = {v.reason_kind for v in robot.values[count + 2 :] if v.status != Value.STATUS_OK}
-    assert known and others <= {'stale', 'skew'}, 'on a busy machine, in any order'
+    assert others <= {'stale', 'skew'}, 'on a busy machine, in any order'
     positions = dict(zip(known[-1].joint_names, known[-1].positions, strict=True))
     # The robot moves right_waist 0.1 behind left_waist, in any order of the message.
     assert positions['left_waist'] - positions['right_waist'] == pytest.approx(0.1)
@@ -104,9 +106,6 @@ def test_receive_time_replaces_zero_stamps_if_configured(running, robot):
         '-p', 'sync.slop:=0.1',
     )  # fmt: skip
     robot.change = dict.fromkeys(ALL, stamped(lambda: 0))
-    end = time.monotonic() + 30.0
-    while not any(value.status == Value.STATUS_OK for value in values):
-        assert time.monotonic() < end, values[-1].reason if values else 'no value'
-        time.sleep(0.05)
+    wait(lambda: any(value.status == Value.STATUS_OK for value in values), 'a value')
     other.kill()
     robot.wait_for_values()

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.ros import PATIENCE
 
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('monitor', 'supervisor', 'black_box')
@@ -60,7 +61,7 @@ def graph(processes, listener, calibration, tmp_path):
 
 
 def test_policy_equals_topics_and_services_of_live_graph(graph):
-    policy, end = allowed(), time.monotonic() + 40.0
+    policy, end = allowed(), time.monotonic() + PATIENCE
     while graph() != policy and time.monotonic() < end:
         time.sleep(0.2)
     live = graph()

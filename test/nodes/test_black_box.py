@@ -10,7 +10,7 @@ import pytest
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
-from support.ros import wait
+from support.ros import PATIENCE, PATIENT_MONITOR, PATIENT_SUPERVISOR, wait
 
 from viva_ros.cli.main import main
 from viva_ros.data.lerobot.reader import episode_paths
@@ -31,8 +31,11 @@ def watch(processes, calibration, tmp_path):
     box = tmp_path / 'box'
     (tmp_path / 'level').write_text('200')
     processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
-    processes.start('viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}')
-    processes.start('fake_monitor.py', *RAW)
+    processes.start(
+        'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+        *PATIENT_SUPERVISOR,
+    )  # fmt: skip
+    processes.start('fake_monitor.py', *RAW, *PATIENT_MONITOR)
     process = processes.start(
         'viva_ros.nodes.black_box', '--ros-args', '-p', f'folder:={box}',
         '-p', 'limits.before:=20.0', '-p', 'limits.after:=1.0',
@@ -55,7 +58,7 @@ def test_alert_recording_is_labelled_and_imported(
     assert not list(box.glob('alert_*.mcap')), 'a recording has its final name only when complete'
     wait(lambda: list(box.glob('alert_*.mcap')), 'the recording')
     process.send_signal(signal.SIGINT)
-    assert process.wait(20.0) == 0
+    assert process.wait(PATIENCE) == 0
     (path,) = box.glob('alert_*.mcap')
 
     recording = open_recording(path)

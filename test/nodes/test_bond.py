@@ -15,6 +15,7 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.duration import Duration
+from support.ros import PATIENCE
 
 NODES = ('monitor', 'supervisor', 'black_box')
 GOALS = {
@@ -75,7 +76,7 @@ def test_nodes_follow_all_transitions_of_nav2_manager(unconfigured, listener):
             change(listener, node, transition)
     for process in unconfigured.values():
         process.send_signal(signal.SIGINT)
-        assert process.wait(20.0) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @needs_bond

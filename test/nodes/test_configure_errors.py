@@ -17,7 +17,8 @@ from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes import qos
 
 MANUAL = ('--ros-args', '-p', 'autostart:=false')
-QUICK = ('-p', 'input_timeout:=1.0', '-p', 'transport:=raw')
+RAW = ('-p', 'transport:=raw')
+TIMEOUT = ('-p', 'input_timeout:=3.0')
 
 
 def configure(listener, node: str):
@@ -95,15 +96,15 @@ def test_missing_camera_topic_fails_configure(refused):
 
 def test_unpublished_camera_error_lists_published_ones(refused, listener):
     listener.create_publisher(Image, 'chest/image_raw', qos.IMAGE)
-    text = refused('fake_monitor.py', *QUICK)
-    assert text.startswith('no publisher of /head/image_raw after 1 s')
+    text = refused('fake_monitor.py', *RAW, *TIMEOUT)
+    assert text.startswith('no publisher of /head/image_raw after 3 s')
     assert 'sensor_msgs/msg/Image is published on /chest/image_raw' in text
 
 
 def test_camera_topic_of_wrong_type_fails_configure(refused, listener):
     for camera in ('head', 'left_wrist', 'right_wrist'):
         listener.create_publisher(JointState, f'{camera}/image_raw', qos.IMAGE)
-    text = refused('fake_monitor.py', *QUICK)
+    text = refused('fake_monitor.py', *RAW)
     assert text.startswith('/head/image_raw is of type sensor_msgs/msg/JointState, must be')
 
 
@@ -113,7 +114,7 @@ def test_missing_joint_names_fail_configure(refused, listener):
     joints = listener.create_publisher(JointState, 'joint_states', qos.JOINTS)
     message = JointState(name=['left_waist', 'elbow'], position=[0.0, 1.0])
     listener.create_timer(0.1, lambda: joints.publish(message))
-    text = refused('fake_monitor.py', *QUICK)
+    text = refused('fake_monitor.py', *RAW)
     assert text == '/joint_states lacks right_waist; it has left_waist, elbow'
 
 

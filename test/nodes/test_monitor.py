@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float32
-from support.ros import wait
+from support.ros import PATIENCE, wait
 from visualization_msgs.msg import MarkerArray
 
 from viva_ros.msg import Episode, FutureProprioception, Value
@@ -76,7 +76,7 @@ def test_value_and_forecast_are_estimated_from_inputs(processes, listener, level
     assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s'} <= keys
     assert {'memory_peak_mib', 'handles', 'engine_restarts'} <= keys
     monitor.send_signal(signal.SIGINT)
-    assert monitor.wait(10.0) == 0
+    assert monitor.wait(PATIENCE) == 0
 
 
 def test_killed_camera_is_unknown_until_it_returns(processes, listener, level, tmp_path):
@@ -86,9 +86,13 @@ def test_killed_camera_is_unknown_until_it_returns(processes, listener, level, t
     processes.start('fake_monitor.py', *RAW)
     wait(lambda: known(values), 'a value')
     head.kill()
-    wait(lambda: unknown(values, 'stale'), 'unknown')
-    lost = unknown(values, 'stale')[0]
-    assert lost.reason.startswith('newest message of /head/image_raw is')
+    lack = 'newest message of /head/image_raw is'  # a busy machine may lack another one, too
+
+    def without_head():
+        return [v for v in unknown(values, 'stale') if v.reason.startswith(lack)]
+
+    wait(without_head, 'unknown')
+    lost = without_head()[0]
     assert math.isnan(lost.value) and not lost.input_names
     processes.start('fake_source.py', tmp_path, 'head')
     wait(lambda: values[-1].status == Value.STATUS_OK, 'recovery')
@@ -125,7 +129,7 @@ def test_hanging_engine_is_reported_and_node_ends_on_signal(
     wait(lambda: unknown(values, 'engine'), 'unknown')
     assert 'has not answered' in unknown(values, 'engine')[0].reason
     monitor.send_signal(number)
-    assert monitor.wait(10.0) == 0
+    assert monitor.wait(PATIENCE) == 0
 
 
 def test_failing_engine_is_unknown_with_its_reason(processes, listener, level, tmp_path):
@@ -133,7 +137,7 @@ def test_failing_engine_is_unknown_with_its_reason(processes, listener, level, t
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='fail')
     wait(lambda: len(unknown(values, 'engine')) > 3, 'unknown')
-    assert values[-1].reason == 'the engine is out of order: get another'
+    assert unknown(values, 'engine')[-1].reason == 'the engine is out of order: get another'
 
 
 def test_namespaces_and_remapping_work(processes, listener, level, tmp_path):
@@ -176,9 +180,13 @@ def test_episode_task_loads_engine_while_values_unknown(processes, listener, tmp
     monitor = processes.start('fake_monitor.py', *RAW, FAKE_LOADING='1.5')
     wait(lambda: known(values), 'a value')
     episode.publish(Episode(id='e1', task='fold', executing=True))
-    wait(lambda: values[-1].status == Value.STATUS_UNKNOWN, 'the change of the engine')
-    wait(lambda: "of task 'fold'" in values[-1].reason, 'the reason')
-    assert values[-1].task == 'fold' and values[-1].reason_kind == 'engine'
+
+    def changing():
+        return [v for v in values if "of task 'fold'" in v.reason]
+
+    wait(changing, 'the change of the engine')
+    assert changing()[0].status == Value.STATUS_UNKNOWN
+    assert changing()[0].task == 'fold' and changing()[0].reason_kind == 'engine'
     wait(lambda: known(values)[-1].task == 'fold', 'values of the task')
     episode.publish(Episode(id='e2', task='somersault', executing=True))
     wait(lambda: 'no engine for somersault' in values[-1].reason, 'the lack of an engine')

@@ -281,9 +281,8 @@ def publish(folder: Path) -> dict[str, Part]:
     file = folder / 'robot.yaml'
     file.write_text(FILE)
     with pytest.MonkeyPatch.context() as patch:
-        enter_domain(patch, folder / 'ros')
         processes = Processes(folder)
-        with listening() as listener:
+        with enter_domain(patch, folder / 'ros'), listening() as listener:
             other = rclpy.create_node('second_driver', context=listener.context)
             robot = EndlessRobot(Player({'driver': listener, 'other': other}, qos.JOINTS))
             values: list[tuple[int, Any]] = []

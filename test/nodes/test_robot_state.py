@@ -3,12 +3,13 @@
 """The supervisor with a robot that reports its state, and with retries by cancel."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
 from std_msgs.msg import Bool
-from support.ros import wait
+from support.ros import PATIENT_SUPERVISOR, wait
 from unique_identifier_msgs.msg import UUID
 
 from viva_ros.msg import Alert, Episode, Value
@@ -16,7 +17,10 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
 from viva_ros.srv import StartEpisode
 
-LIVE = ('-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0', '-p', 'retry.backoff:=0.5')
+LIVE = (
+    '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0', '-p', 'retry.backoff:=0.5',
+    '-p', 'retry.timeout:=30.0',
+)  # fmt: skip
 GOAL = UUID(uuid=list(range(16)))
 
 
@@ -51,12 +55,13 @@ class Robot:
         goal = GoalStatus(goal_info=GoalInfo(goal_id=name), status=status)
         self.status.publish(GoalStatusArray(status_list=[goal]))
 
-    def hold(self, value: float, condition, what: str) -> None:
+    def hold(self, value: float | Callable[[], float], condition, what: str) -> None:
         def step() -> bool:
             state = self.episodes[-1] if self.episodes else Episode()
+            number = value() if callable(value) else value
             self.values.publish(
                 Value(
-                    header=header(time.time_ns()), status=Value.STATUS_OK, value=value,
+                    header=header(time.time_ns()), status=Value.STATUS_OK, value=number,
                     task='tray_lift', engine='f' * 16, rate=10.0, episode_id=state.id,
                     executing=state.executing,
                 )
@@ -80,18 +85,16 @@ class Robot:
     def fall(self) -> None:
         self.begin()
         alarming = (Alert.ALARM, Alert.NEEDS_OPERATOR)
-        for _ in range(3):  # again, if a busy machine missed it
-            end = time.monotonic() + 3.0
-            self.hold(0.8, lambda end=end: time.monotonic() > end, 'a high value')
-            end = time.monotonic() + 6.0
-            done = lambda end=end: time.monotonic() > end or self.alarmed(alarming)  # noqa: E731
-            self.hold(-0.5, done, 'an alarm')
-            if self.alarmed(alarming):
-                return
-        raise AssertionError('no alarm after three drops')
+        self.fall_until(lambda: any(a.level in alarming for a in self.alerts), 'an alarm')
 
-    def alarmed(self, levels) -> bool:
-        return any(alert.level in levels for alert in self.alerts)
+    def fall_until(self, condition, what: str) -> None:
+        """Fall from a high value, again if a busy machine has missed it."""
+        begin = time.monotonic()
+
+        def value() -> float:
+            return 0.8 if (time.monotonic() - begin) % 9.0 < 3.0 else -0.5
+
+        self.hold(value, condition, what)
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def start(processes, calibration):
     def start_supervisor(*arguments):
         return processes.start(
             'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}', *LIVE,
-            *arguments,
+            *PATIENT_SUPERVISOR, *arguments,
         )  # fmt: skip
 
     return start_supervisor
@@ -112,7 +115,7 @@ def start(processes, calibration):
 
 def test_cancel_is_accepted_only_when_the_goal_has_ended(robot, start):
     robot.serve()
-    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
     robot.fall()
     robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
     end = time.monotonic() + 1.0
@@ -131,7 +134,7 @@ def test_missing_action_and_rejected_cancel_are_refusals(robot, start):
     refused = next(a for a in robot.alerts if a.kind == 'retry_rejected')
     assert 'there is no action /fold' in refused.text
     robot.serve(CancelGoal.Response.ERROR_REJECTED)
-    robot.hold(-0.5, lambda: robot.kinds().count('retry_rejected') == 2, 'the second one')
+    robot.fall_until(lambda: robot.kinds().count('retry_rejected') == 2, 'the second one')
     last = [a for a in robot.alerts if a.kind == 'retry_rejected'][-1]
     assert 'rejected the cancel request' in last.text or 'there is no action' in last.text
 
@@ -148,7 +151,7 @@ def test_cancel_rejected_without_code_is_a_refusal(robot, start):
 
 def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
     robot.serve()
-    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
     robot.fall()
     robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
     robot.say(GoalStatus.STATUS_CANCELED)

@@ -24,13 +24,6 @@ def change(listener, transition):
     assert listener.call(ChangeState, 'supervisor/change_state', request).success
 
 
-def need_operator(robot):
-    """Let a retry that the robot refuses end at the operator."""
-    time.sleep(0.6)
-    robot.fall()
-    robot.hold(-0.5, lambda: robot.states[-1].level == Alert.NEEDS_OPERATOR, 'the operator')
-
-
 def test_passive_supervisor_answers_no_call_of_the_robot(robot, start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start_supervisor(*LIVE, *CALM)
@@ -67,7 +60,7 @@ def test_passive_supervisor_restores_state_after_kill(
     second = start_supervisor(*LIVE, *CALM)
     wait(lambda: 'passive: another supervisor' in processes.log(second), 'a passive one')
     name = robot.state.id
-    need_operator(robot)
+    robot.need_operator()
     session = robot.states[-1].session_id
     first.kill()
     wait(lambda: 'in charge: episode' in processes.log(second), 'the report')
@@ -100,7 +93,7 @@ def test_operator_stays_required_while_deactivated(robot, start_supervisor, list
     robot.serve(accept=False, message='the payload is on the floor')
     start_supervisor(*LIVE, *CALM)
     robot.ready()
-    need_operator(robot)
+    robot.need_operator()
     reason = robot.states[-1].reason
     change(listener, Transition.TRANSITION_DEACTIVATE)
     wait(lambda: robot.states[-1].episode_id == '', 'the end of the episode')

@@ -16,8 +16,8 @@ from viva_ros.nodes.convert import header
 from viva_ros.srv import StartEpisode
 
 LIVE = (
-    '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=2.0', '-p', 'retry.backoff:=0.5',
-    '-p', 'robot.executing_topic:=executing',
+    '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=20.0', '-p', 'retry.backoff:=0.5',
+    '-p', 'retry.begin_within:=20.0', '-p', 'robot.executing_topic:=executing',
 )  # fmt: skip
 QUICK = ('-p', 'alarm.cool_down:=1.0')
 CALM = ('-p', 'alarm.cool_down:=0.5')  # short, so that retries are not suppressed
@@ -102,17 +102,41 @@ class JudgedRobot:
 
     def fall(self) -> None:
         """
-        Send a high value, then a low value, until a rule alarms.
+        Fall until a rule alarms.
 
-        It is repeated, since a busy machine may miss the fall. Another alert, such as `resumed`,
-        can have the level ALARM too: that of a retry under way.
+        Another alert, such as `resumed`, can have the level ALARM too: that of a retry under way.
         """
-        begin, count = time.monotonic(), len(self.alerts)
+        count = len(self.alerts)
+
+        def alarmed() -> bool:
+            new = self.alerts[count:]
+            return any(a.level == Alert.ALARM and a.kind in RULES for a in new)
+
+        self.fall_until(alarmed, 'an alarm')
+
+    def fall_until(self, condition, what: str) -> None:
+        """
+        Send a high value, then a low value, until a condition holds.
+
+        It is repeated: a busy machine may miss the fall, or the alarm may be over before the retry
+        that it causes is requested.
+        """
+        begin = time.monotonic()
 
         def step() -> bool:
             self.send(0.8 if (time.monotonic() - begin) % 10.0 < 2.0 else -0.5)
             time.sleep(0.1)
-            new = self.alerts[count:]
-            return any(a.level == Alert.ALARM and a.kind in RULES for a in new)
+            return condition()
 
-        wait(step, 'an alarm')
+        wait(step, what)
+
+    def need_operator(self) -> None:
+        """Fall until the retries that the robot refuses end at the operator."""
+        time.sleep(0.6)  # for a cool-down after its start the supervisor requests nothing
+        self.fall_until(
+            lambda: all(
+                told and told[-1].level == Alert.NEEDS_OPERATOR
+                for told in (self.states, self.alerts)
+            ),
+            'the operator',
+        )

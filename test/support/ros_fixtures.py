@@ -27,11 +27,12 @@ def shared_memory() -> Iterator[None]:
 
 
 @pytest.fixture
-def domain(shared_memory: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def domain(shared_memory: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Set a DDS domain and ROS_HOME for one test."""
     from support.ros import enter_domain
 
-    enter_domain(monkeypatch, tmp_path / 'ros')
+    with enter_domain(monkeypatch, tmp_path / 'ros'):
+        yield
 
 
 @pytest.fixture
@@ -101,11 +102,12 @@ def said(listener: 'Listener') -> Callable[[], list[str]]:
 @pytest.fixture
 def start_supervisor(processes: 'Processes', calibration: Path) -> Callable[..., Any]:
     """Return a function that starts a supervisor with a calibration."""
+    from support.ros import PATIENT_SUPERVISOR
 
     def start(*arguments: str, **environment: str) -> Any:
         return processes.start(
             'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-            *arguments, **environment,
+            *PATIENT_SUPERVISOR, *arguments, **environment,
         )  # fmt: skip
 
     return start

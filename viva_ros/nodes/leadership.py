@@ -31,6 +31,7 @@ class Leadership:
         self._older, self._heard = 0, -DISCOVERY_TIME  # session of an older one, 0: none; time, s
         self._contested = False  # whether another supervisor publishes alerts
         self.reason = ''  # why this supervisor is passive; '' if it is active
+        self.rival_ended = False  # whether the others have stopped to publish alerts just now
 
     def note_alert(self, session: int) -> bool:
         """Note the session of an alert; return whether its supervisor is older."""
@@ -41,13 +42,14 @@ class Leadership:
 
     def update(self, publishes: bool) -> None:
         """
-        Repeat the election, and set ``reason``.
+        Repeat the election, and set ``reason`` and ``rival_ended``.
 
         :param publishes: whether this supervisor publishes alerts
         """
         contested = self._node.count_publishers('alert') > publishes
         if not contested and (self._contested or time.monotonic() - self._heard > DISCOVERY_TIME):
             self._older = 0  # it has ended: a new one is younger
+        self.rival_ended = self._contested and not contested
         self._contested = contested
         if not self._take_lock():
             self.reason = 'another supervisor of this name runs on this machine'

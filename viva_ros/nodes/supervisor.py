@@ -133,7 +133,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _update_leadership(self) -> None:
         self._leadership.update(publishes=self._alerts.is_open)
-        if self._contradicted:  # a younger supervisor has published another episode
+        if self._contradicted or self._leadership.rival_ended:
+            # A younger supervisor has published another episode; a node that discovers the younger
+            # one late receives this episode after that of the older one.
             self._contradicted = False
             self._alerts.republish()
         if self._leadership.reason and self._alerts.is_open:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,7 +103,29 @@ def test_served_estimate_equals_engine_in_process(make_engine, address, serving)
         engine.close()
 
 
-def test_requests_during_an_estimate_form_one_batch(address, serving):
+@pytest.fixture
+def until_sent(monkeypatch) -> Callable[[int], None]:
+    """Return a function that waits until a number of requests is in the sockets."""
+    requests: list[client.Connection] = []
+    receive = client.Connection._receive
+
+    def count(self: client.Connection) -> bytes:
+        if self._number:  # after a request; before the first it receives the greeting
+            requests.append(self)
+        return receive(self)
+
+    monkeypatch.setattr(client.Connection, '_receive', count)
+
+    def until(number: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while len(requests) < number:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    return until
+
+
+def test_requests_during_an_estimate_form_one_batch(address, serving, until_sent):
     gate = Gate()
     with serving(gate, address) as server, ThreadPoolExecutor(4) as pool:
         engines = [connect(address) for _ in range(4)]
@@ -111,7 +133,7 @@ def test_requests_during_an_estimate_form_one_batch(address, serving):
         first = pool.submit(engines[0].estimate, sample(0.0))
         assert gate.begun.wait(PATIENCE)
         others = [pool.submit(e.estimate, sample(float(n))) for n, e in enumerate(engines) if n]
-        time.sleep(1.0)  # until they are in the sockets
+        until_sent(4)
         gate.open.set()
         values = [future.result(PATIENCE).value for future in (first, *others)]
         for engine in engines:
@@ -143,7 +165,7 @@ def test_request_waits_for_others_within_limit(address, serving):
     assert gate.batches == [1, 1]
 
 
-def test_failed_request_does_not_fail_its_batch(address, serving):
+def test_failed_request_does_not_fail_its_batch(address, serving, until_sent):
     gate = Gate()
     with serving(gate, address), ThreadPoolExecutor(3) as pool:
         engines = [connect(address) for _ in range(3)]
@@ -152,7 +174,7 @@ def test_failed_request_does_not_fail_its_batch(address, serving):
         assert gate.begun.wait(PATIENCE)
         futures += [pool.submit(engines[1].estimate, sample(9.0))]
         futures += [pool.submit(engines[2].estimate, sample(2.0))]
-        time.sleep(1.0)
+        until_sent(3)
         gate.open.set()
         assert futures[2].result(PATIENCE).value == 2.0
         with raises('joint-nine', 'nine', of=EngineError):
