@@ -21,6 +21,7 @@ from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
+from viva_ros.robot.field_path import overlap
 from viva_ros.robot.rosetta import is_contract, translate
 
 NAME: Final = 'viva_map.yaml'
@@ -259,8 +260,17 @@ def check_joint_sources(where: Path, sources: Sequence[tuple[str, JointSource]])
     for i, (topic, one) in enumerate(sources):
         for other, two in sources[:i]:
             names, theirs = set(one.names), set(two.names)
-            same = (topic, one.path) == (other, two.path)
-            if same and (not names or not theirs or names & theirs):
+            by_place = bool(one.path and two.path)
+            if topic != other or bool(one.path) != bool(two.path):
+                continue
+            if by_place and overlap(one.path, two.path):
+                base = one.path.partition('[')[0]
+                raise ConfigurationError(
+                    'joint-field-twice',
+                    f'{where}: fields {two.path} and {one.path} of {topic} have numbers in common '
+                    f'in the map: give each entry its own, such as {base}[0:7] and {base}[7:14]',
+                )
+            if not by_place and (not names or not theirs or names & theirs):
                 raise ConfigurationError(
                     'joint-source-twice',
                     f'{where}: {topic} is read twice in the map: give each entry other "names" or '

@@ -75,6 +75,11 @@ class SourceReader:
         return self._track.topic
 
     @property
+    def place(self) -> str:
+        """Path of the numbers in a message; '' for joints by their names."""
+        return '' if self._by_name else self._source.path or 'data'
+
+    @property
     def is_dataset(self) -> bool:
         """Whether it is a feature of a dataset."""
         return SOURCE in self._recording.metadata
@@ -172,13 +177,13 @@ class SourceReader:
                 'joint-field-unset',
                 f'{self.where} is a {kind}, no JointState: set its "field" in the map',
             )
-        row = numbers(message, source.path or 'data')
+        row = numbers(message, self.place)
         if row.size not in (0, len(source.names)):
             named = f'{len(source.names)} names ({", ".join(source.names.values())})' \
                 if source.names else f'no names: set "names" to a list of {row.size}'  # fmt: skip
             raise ConfigurationError(
                 'joint-field-size',
-                f'field {source.path or "data"!r} of {self.where} has {row.size} numbers, the map '
+                f'field {self.place!r} of {self.where} has {row.size} numbers, the map '
                 f'has {named}',
             )
         return row

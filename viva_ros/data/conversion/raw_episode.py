@@ -231,7 +231,7 @@ def _all_groups(
     notes: list[str] = []
     for row in sources:
         source = SourceReader(recording, row, topic_map)
-        taken.append((source.topic, row))
+        taken.append((source.topic, replace(row, path=source.place)))
         check_joint_sources(recording.path, taken)
         own = groups_of(source.read().readings, source.where, source.is_dataset)
         groups += own
