@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording of any format: topics with messages."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,8 @@ OWN_TOPICS: Final = {
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
 COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
 DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
+#: Note of a reader on a part of a dataset that is no topic.
+LEFT_OUT: Final = re.compile(r'(?:feature|dataset|video) (\S.*?) is left out: (.*)')
 
 
 def recording_name(path: Path) -> str:
@@ -182,6 +185,24 @@ class Recording:
     def name(self) -> str:
         """Name of the recording in its folder."""
         return recording_name(self.path)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Features, datasets and videos of a dataset that are no topics, with the reasons."""
+        found = [LEFT_OUT.fullmatch(note) for note in self.notes]
+        return {one[1]: one[2] for one in found if one is not None}
+
+    def unstamped_text(self, topic: str) -> str:
+        """Return the text on a topic whose messages all lack a stamp."""
+        if SOURCE in self.metadata:
+            return (
+                f'{topic} of {self.path} has timestamps that are no seconds: set "stamp: '
+                'frame_index" in the map if the rows have a constant rate'
+            )
+        return (
+            f'{topic} has messages without a stamp only: set "stamp: received" for this topic in '
+            'the map, or set the stamp in its driver'
+        )
 
     def find(self, name: str) -> Track | None:
         """

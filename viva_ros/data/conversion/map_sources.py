@@ -38,7 +38,7 @@ def camera_frames(
     stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
     frames = replace(track, options=source.options).frames_of(stamps, span.begin, span.end)
     if not frames.stamps.size and frames.unstamped:
-        raise RecordingError('stamps-missing', unstamped_text(track.topic))
+        raise RecordingError('stamps-missing', recording.unstamped_text(track.topic))
     return frames
 
 
@@ -127,7 +127,9 @@ class SourceReader:
         source = self._source
         if count == unstamped:
             if unstamped:
-                raise RecordingError('stamps-missing', unstamped_text(source.topic))
+                raise RecordingError(
+                    'stamps-missing', self._recording.unstamped_text(source.topic)
+                )
             raise RecordingError(
                 'topic-empty',
                 f'{self._recording.path} has no messages on {source.topic}: leave it out',
@@ -187,14 +189,6 @@ class SourceReader:
                 f'has {named}',
             )
         return row
-
-
-def unstamped_text(topic: str) -> str:
-    """Return the text on a topic whose messages all lack a stamp."""
-    return (
-        f'{topic} has messages without a stamp only: set "stamp: received" for this topic in the '
-        'map, or set the stamp in its driver'
-    )
 
 
 def stamps_of(recording: Recording, track: Track, policy: str) -> list[int]:
@@ -278,6 +272,12 @@ def find_track(recording: Recording, topic: str, key: str) -> Track:
             'camera-depth',
             f'{recording.path}: feature {topic} ({key} of the map) is a depth map: name a colour '
             'camera',
+        )
+    if track is None and topic in recording.left_out:
+        raise RecordingError(
+            'topic-left-out',
+            f'{recording.path}: {topic} ({key} of the map) cannot be read: '
+            f'{recording.left_out[topic]}; convert it, or leave it out of the map',
         )
     if track is None:
         raise RecordingError(

@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.synchronization import SyncSettings
 from viva_ros.data.conversion.map_sources import (
     SourceReader,
     camera_frames,
@@ -20,7 +22,7 @@ from viva_ros.data.conversion.map_sources import (
 )
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
 from viva_ros.data.joint_groups import groups_of
-from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, SOURCE, Recording
+from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, LEFT_OUT, SOURCE, Recording
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
     EpisodeLabels,
@@ -40,6 +42,8 @@ from viva_ros.robot.topic_map import (
     TopicMap,
     check_joint_sources,
 )
+
+FUTURE: Final = SyncSettings().max_future
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,11 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
 
     :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing
     """
-    tracks, notes = camera_tracks(recording, topic_map), list(recording.notes)
+    tracks = camera_tracks(recording, topic_map)
+    named = {one.topic for one in topic_map.cameras.values()}
+    named |= {one.topic for one in (*topic_map.joints, *topic_map.action)}
+    left_out = {note: LEFT_OUT.fullmatch(note) for note in recording.notes}
+    notes = [note for note, one in left_out.items() if one is None or one[1] not in named]
     cameras = {
         name: camera_frames(recording, track, source, topic_map)
         for name, (track, source) in tracks.items()
@@ -187,11 +195,12 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
         policy = tracks[name][1].stamp or topic_map.stamp
         if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
             age = (int(tracks[name][0].times[0]) - int(frames.stamps[0])) * 1e-9
-            if abs(age) > OTHER_CLOCK:
+            is_ahead = age < -FUTURE and not frames.unstamped  # the first stamp is that message's
+            if abs(age) > OTHER_CLOCK or is_ahead:
                 notes.append(
-                    f'stamps of {topic} are {abs(age):.0f} s {"before" if age > 0 else "after"} '
-                    'their receive times: a live monitor does not use such messages, unless the '
-                    'map has "stamp: received"'
+                    f'stamps of {topic} are {abs(age):.{0 if abs(age) > 10 else 1}f} s '
+                    f'{"before" if age > 0 else "after"} their receive times: a live monitor does '
+                    'not use such messages, unless the map has "stamp: received"'
                 )
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)

@@ -17,7 +17,7 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array, Image
-from viva_ros.engine.image_decoding import decode_compressed
+from viva_ros.data.images import decode_stored
 
 MAGIC: Final = b'\x89HDF\r\n\x1a\n'
 SUFFIXES: Final = ('.hdf5', '.h5')
@@ -165,7 +165,7 @@ class Hdf5Images(Sequence[Image]):
         if not content:
             raise self._undecodable(row, 'it is empty')
         try:
-            return decode_compressed('', content)
+            return decode_stored(content)
         except InputError as error:
             raise self._undecodable(row, error) from error
 
