@@ -463,3 +463,14 @@ def test_stamps_ahead_of_their_receipt_are_noted(tmp_path: Path) -> None:
     path = bag.write(tmp_path / 'bag')
     (one,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
     assert any('are 0.3 s after their receive times' in note for note in one.notes)
+
+
+def test_stamps_of_images_that_begin_late_are_not_ahead(tmp_path: Path) -> None:
+    bag = BagOfMessages()
+    for k in range(20):
+        bag.joints('/joint_states', k * 50 * MS, LEFT, [0.01 * k] * 2)
+        bag.image(k * 50 * MS if k > 5 else 0, k, received=k * 50 * MS)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    path = bag.write(tmp_path / 'bag')
+    (one,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
+    assert not any('receive times' in note for note in one.notes)

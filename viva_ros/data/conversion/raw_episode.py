@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.synchronization import SyncSettings
 from viva_ros.data.conversion.map_sources import (
@@ -22,7 +24,7 @@ from viva_ros.data.conversion.map_sources import (
 )
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
 from viva_ros.data.joint_groups import groups_of
-from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, LEFT_OUT, SOURCE, Recording
+from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, LEFT_OUT, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
     EpisodeLabels,
@@ -194,9 +196,8 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
             notes.append(f'{topic}: {frames.lost}')
         policy = tracks[name][1].stamp or topic_map.stamp
         if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
-            age = (int(tracks[name][0].times[0]) - int(frames.stamps[0])) * 1e-9
-            is_ahead = age < -FUTURE and not frames.unstamped  # the first stamp is that message's
-            if abs(age) > OTHER_CLOCK or is_ahead:
+            age = _age(tracks[name][0])
+            if abs(age) > OTHER_CLOCK or age < -FUTURE:
                 notes.append(
                     f'stamps of {topic} are {abs(age):.{0 if abs(age) > 10 else 1}f} s '
                     f'{"before" if age > 0 else "after"} their receive times: a live monitor does '
@@ -228,6 +229,13 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
             span=(span.begin, span.end),
         ))  # fmt: skip
     return found
+
+
+def _age(track: Track) -> float:
+    """Return the median time from the stamps of a topic to their receipt, s."""
+    stamps = np.array(track.stamps(), dtype=np.int64)
+    known = stamps > 0
+    return float(np.median(np.array(track.times, dtype=np.int64)[known] - stamps[known])) * 1e-9
 
 
 def _all_groups(
