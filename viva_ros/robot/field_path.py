@@ -86,6 +86,7 @@ def numbers(message: Any, path: str) -> Array:
             fields = (
                 getattr(message, '__dataclass_fields__', None)
                 or getattr(message, 'get_fields_and_field_types', tuple)()
+                or getattr(message, '__dict__', ())
             )
             known = ', '.join(name for name in fields if not name.startswith('_'))
             raise ConfigurationError(

@@ -13,7 +13,7 @@ from support.lerobot_datasets import write_lerobot
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes, check_table, read_table
 from viva_ros.data.conversion.convert import import_all, names_of
-from viva_ros.data.episode import Annotation, Mark, save
+from viva_ros.data.episode import Annotation, Mark, load, save
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import load_map
@@ -277,3 +277,12 @@ def test_column_that_was_read_is_no_remedy(tmp_path: Path, capsys: Any) -> None:
     assert main(['import', str(root), '--out', str(tmp_path / 'set')]) == 2
     printed = capsys.readouterr().out
     assert 'has no outcome: set --success' in printed and 'such as' not in printed
+
+
+def test_recording_with_two_labels_is_refused(trials: Path) -> None:
+    label = '{"success": %s, "task": "", "marks": []}'
+    both = f'"trial.1": {label % "true"}, "trial.1": {label % "false"}'
+    file = trials / 'labels.json'
+    file.write_text(f'{{"format": "viva_ros labels 1", "episodes": {{{both}}}}}')
+    with raises('labels-unreadable', file, 'trial.1 twice', 'repair it'):
+        load(file)

@@ -44,12 +44,15 @@ def change_info(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     list(NAMES), [list(NAMES)], {'motors': list(NAMES)}, {'left': list(NAMES[:2]),
     'right': list(NAMES[2:])}, {name: k for k, name in enumerate(NAMES)},
     {'left': {'names': list(NAMES[:2])}, 'right': [[*NAMES[2:]]]},
+    {str(k): NAMES[k] for k in (3, 0, 2, 1)},
 ])  # fmt: skip
 def test_names_are_read_in_each_form(names: Any) -> None:
     assert tuple(flat_names(names)) == NAMES
 
 
-@pytest.mark.parametrize('names', [None, {}, [], {'a': 0, 'b': 2}, {'a': 1.5}])
+@pytest.mark.parametrize(
+    'names', [None, {}, [], {'a': 0, 'b': 2}, {'a': 1.5}, {'0': 'a', '2': 'b'}]
+)
 def test_names_of_no_known_form_are_none(names: Any) -> None:
     assert flat_names(names) == []
 
@@ -570,3 +573,23 @@ def test_camera_that_a_map_names_is_not_noted_as_left_out(tmp_path: Path) -> Non
     assert [note for note in recording.notes if KEY in note]
     (one,) = raw_episodes(recording, load_map(file))
     assert not [note for note in one.notes if KEY in note]
+
+
+@pytest.mark.parametrize('field', ['data[0:2]', 'position[0:2]'])
+def test_numbers_of_a_feature_with_names_are_taken_by_place(tmp_path: Path, field: str) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    source = f"{{feature: observation.state, field: '{field}', names: [a, b]}}"
+    write_map(root, f'joints: [{source}]')
+    assert episodes(root)[0].joints.positions[1].tolist() == pytest.approx([1.0, 1.1])
+    write_map(root, f'joints: [{source.replace("[0:2]", "s")}]')
+    with raises('field-missing', 'it has', 'data', 'position'):
+        episodes(root)
+
+
+@pytest.mark.parametrize('file', ['info.json', 'modality.json'])
+def test_key_that_is_there_twice_is_refused(tmp_path: Path, file: str) -> None:
+    path = write_lerobot(tmp_path / 'set') / 'meta' / file
+    content = path.read_text() if path.exists() else '{"video": {}}'
+    path.write_text(content.replace('{', '{"video": {}, "video": {}, ', 1))
+    with raises('dataset-unreadable', tmp_path / 'set', 'video twice'):
+        open_dataset(tmp_path / 'set')
