@@ -219,7 +219,9 @@ class Recording:
         if len(found) > 1:
             topics = ', '.join(track.topic for track in found)
             raise RecordingError(
-                'topic-ambiguous', f'{self.path} has {topics}: record one robot per file'
+                'topic-ambiguous',
+                f'{self.path} has {topics}: name its sources in a map, or record one robot per '
+                'file',
             )
         return found[0] if found else None
 

@@ -37,7 +37,7 @@ from viva_ros.data.segmentation import (
     task_of,
     tasks_of,
 )
-from viva_ros.data.stream_checks import OTHER_CLOCK, EpisodeStreams
+from viva_ros.data.stream_checks import EpisodeStreams
 from viva_ros.robot.topic_map import (
     HEADER,
     JointSource,
@@ -45,7 +45,7 @@ from viva_ros.robot.topic_map import (
     check_joint_sources,
 )
 
-FUTURE: Final = SyncSettings().max_future
+LIVE: Final = SyncSettings()
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def mapped_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisod
         policy = tracks[name][1].stamp or topic_map.stamp
         if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
             age = _age(tracks[name][0])
-            if abs(age) > OTHER_CLOCK or age < -FUTURE:
+            if not -LIVE.max_future <= age <= LIVE.max_age:
                 notes.append(
                     f'stamps of {topic} are {abs(age):.{0 if abs(age) > 10 else 1}f} s '
                     f'{"before" if age > 0 else "after"} their receive times: a live monitor does '
