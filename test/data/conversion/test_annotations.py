@@ -286,3 +286,9 @@ def test_recording_with_two_labels_is_refused(trials: Path) -> None:
     file.write_text(f'{{"format": "viva_ros labels 1", "episodes": {{{both}}}}}')
     with raises('labels-unreadable', file, 'trial.1 twice', 'repair it'):
         load(file)
+
+
+def test_task_of_the_command_replaces_that_of_the_map(tmp_path: Path, trials: Path) -> None:
+    assert run(tmp_path, [trials / 'trial.1'], '--success', '--task', 'stack') == 0
+    (episode,) = episodes_of(open_recording(tmp_path / 'set/episode_000000'))
+    assert episode.label is not None and episode.label.task == 'stack'
