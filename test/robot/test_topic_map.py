@@ -68,6 +68,11 @@ MS = 1_000_000  # ns
             'joint-field-twice',
             ['fields b[0:7] and b[0:7] of /a', 'such as b[0:7] and b[7:14]'],
         ),
+        (
+            'joints: [{topic: /a, names: [b]}, {topic: /a, field: "position[2]", names: [c]}]',
+            'joint-name-and-place',
+            ['/a', 'by name and by place (field position[2])', 'each a "field"'],
+        ),
         ('label: {frames: some}', 'map-value', ["'some'", 'all or any or last']),
         ('label: {true: [yes], false: [yes]}', 'map-words', ['without overlap']),
         ('label: {path_contains: {success: ok}}', 'map-value', ['path_contains']),
