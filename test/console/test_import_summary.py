@@ -55,6 +55,21 @@ def test_refusals_of_one_reason_are_one_line() -> None:
     assert any('viva train --recordings set' in line for line in lines)
 
 
+def test_refusals_with_other_remedies_are_apart() -> None:
+    texts = ('a.mcap is a pointer: run "git lfs pull" in /a', 'b.mcap is a web page: download it',
+             'c.mcap is a pointer: run "git lfs pull" in /b')  # fmt: skip
+    rows = [
+        {**ROW, 'name': text[0], 'refused': (text,), 'codes': ('file-foreign',)} for text in texts
+    ]
+    lines = shown(rows).splitlines()
+    refused = [line for line in lines if line.startswith('refused')]
+    assert refused == [
+        f'refused bags: 2 episodes (a, c): {texts[0]}',
+        f'refused bags: b: {texts[1]}',
+    ]
+    assert sum('refused: file-foreign' in line for line in lines) == 2
+
+
 def test_brackets_in_names_are_shown() -> None:
     row = {**ROW, 'name': 'bag[red]', 'source': '/a[b]', 'notes': ['left out']}
     text = shown([row, {**row, 'codes': ['cause'], 'refused': ['has none: leave it out']}])

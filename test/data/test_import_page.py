@@ -105,6 +105,10 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         'timestamps that go back': (
             'test_frame_index_gives_the_times_of_wrong_timestamps',
+            'test_timestamps_in_another_unit_have_a_remedy',
+        ),
+        'episodes of a video file': (
+            'test_episodes_in_another_order_than_their_pictures_are_refused',
         ),
         'a missing file': (
             'test_missing_files_refuse_their_episode_alone',

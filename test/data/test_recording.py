@@ -120,7 +120,9 @@ def test_two_robots_in_one_file_are_refused(tmp_path: Path, fill) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         fill(writer, '/one')
         fill(writer, '/two')
-    with raises('topic-ambiguous', '/one/joint_states, /two/joint_states', 'one robot per file'):
+    with raises(
+        'topic-ambiguous', '/one/joint_states, /two/joint_states', 'in a map', 'one robot per file'
+    ):
         open_recording(tmp_path / 'r.mcap').messages('joint_states')
 
 

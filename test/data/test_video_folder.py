@@ -174,8 +174,8 @@ def test_doubtful_column_needs_a_map(
 def test_table_without_joints_has_a_remedy_without_a_map(tmp_path: Path) -> None:
     folder = write_video_folder(tmp_path / 'ep')
     table = folder / 'joints.csv'
-    table.write_text(table.read_text().replace(',', ';'))
-    with raises('dataset-state', "has '0;0.1;0.2;0.3' in row 0", 'separated by commas'):
+    table.write_text(table.read_text().replace(',', ' '))
+    with raises('dataset-state', "has '0 0.1 0.2 0.3' in row 0", 'separated by commas'):
         episode(folder)
 
 
@@ -359,3 +359,12 @@ def test_import_keeps_the_last_row_of_rounded_times(tmp_path: Path, digits: int)
     (path,) = find([out])
     one = episode(path)
     assert numbers(one) == one.joints.positions[:, 0].tolist() == list(range(ROWS))
+
+
+@pytest.mark.parametrize('sign', [';', '\t', '|'])
+def test_table_without_commas_is_refused(tmp_path: Path, sign: str) -> None:
+    folder = write_video_folder(tmp_path / 'ep', {'timestamp': TIMES, **joints()})
+    path = folder / 'joints.csv'
+    path.write_text(path.read_text().replace(',', sign))
+    with raises('joint-table-separator', path, repr(sign), 'by commas'):
+        open_recording(folder)

@@ -213,6 +213,16 @@ def test_robot_file_sets_topics_options_and_limits(tmp_path: Path) -> None:
     assert robot.pictures == PictureSettings(frozen_after=60.0)
 
 
+def test_each_source_of_a_topic_is_an_input_of_its_own(tmp_path: Path) -> None:
+    fields = [f"{{topic: /g, field: 'data[{k}]', names: [g{k}], stamp: received}}" for k in '012']
+    path = tmp_path / 'robot.yaml'
+    path.write_text(f'joints: [{{topic: /arm}}, {", ".join(fields)}]\n')
+    joints = robot_topics(MonitorSettings(robot=str(path)), ENGINE).joints
+    assert [one.source.path for one in joints] == ['', 'data[0]', 'data[1]', 'data[2]']
+    assert len({one.name for one in joints}) == 4
+    assert joints[0].name == 'joint_states' and joints[1].name == 'joint_states:/g'
+
+
 def test_robot_file_without_an_engine_camera_fails(tmp_path: Path) -> None:
     with raises('robot-cameras', 'has the cameras head', 'needs wrist'):
         robot_topics(settings(tmp_path, 'cameras: {head: /h}'), ENGINE)

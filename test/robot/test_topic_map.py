@@ -15,7 +15,7 @@ from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
-from viva_ros.robot.field_path import numbers
+from viva_ros.robot.field_path import numbers, overlap
 from viva_ros.robot.topic_map import ImportLimits, load_map, map_file
 
 MS = 1_000_000  # ns
@@ -64,6 +64,17 @@ MS = 1_000_000  # ns
             'joints: [{topic: /a, prefix: l_}, {topic: /a, prefix: r_}]',
             'joint-source-twice',
             ['read twice'],
+        ),
+        (
+            'joints: [{topic: /a, field: "b[0:7]", names: [c]}, '
+            '{topic: a, field: "msg.b[0:7]", names: [d]}]',
+            'joint-field-twice',
+            ['fields b[0:7] and b[0:7] of /a', 'such as b[0:7] and b[7:14]'],
+        ),
+        (
+            'joints: [{topic: /a, names: [b]}, {topic: /a, field: "position[2]", names: [c]}]',
+            'joint-name-and-place',
+            ['/a', 'by name and by place (field position[2])', 'each a "field"'],
         ),
         ('label: {frames: some}', 'map-value', ["'some'", 'all or any or last']),
         ('label: {true: [yes], false: [yes]}', 'map-words', ['without overlap']),
@@ -214,3 +225,22 @@ def test_limits_of_images_replace_those_of_the_monitor(tmp_path: Path) -> None:
     assert limits.pictures(own) == PictureSettings(0.0, 250.0, 2.0)
     assert ImportLimits().pictures(own) == own
     assert limits.figures['uniform_below'] == 2.0
+
+
+@pytest.mark.parametrize(
+    ('one', 'other', 'expected'),
+    [
+        ('a[0:7]', 'a[0:7]', True),
+        ('a[0:7]', 'a[7:14]', False),
+        ('a[0:7]', 'a[6]', True),
+        ('a[7:]', 'a[:7]', False),
+        ('a', 'a[3]', True),
+        ('a', 'b', False),
+        ('m[0:3].q', 'm[2].q', True),
+        ('m[0:3].q', 'm[2].dq', False),
+        ('a[-1]', 'a[-1]', True),
+        ('a[-1]', 'a[0:3]', False),
+    ],
+)
+def test_fields_with_numbers_in_common_are_found(one: str, other: str, expected: bool) -> None:
+    assert overlap(one, other) is overlap(other, one) is expected

@@ -55,11 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f'map: {file}; --map FILE replaces it', markup=False, soft_wrap=True)
     for text in topics.notes:
         console.print(f'note: {file}: {text}', markup=False, soft_wrap=True)
+    topics = replace(topics, task=args.task or topics.task)
     if args.rate is not None:
         topics = replace(topics, rate=args.rate, text=f'{topics.text}\n# --rate {args.rate}\n')
     outcomes = Outcomes(
         args.success, read_table(args.labels) if args.labels else {}, topics.label,
-        args.task or topics.task, tuple(args.sources),
+        topics.task, tuple(args.sources),
     )  # fmt: skip
     try:
         report = import_all(

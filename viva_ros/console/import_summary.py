@@ -18,6 +18,8 @@ NARROW: Final = 20  # characters of a name that stay on one line
 #: Columns of episodes that a narrow console omits, in this order; ``viva/import.json`` has all.
 OMITTED: Final = ('rates, Hz', 'read', 'skew, s', 'gap, s', 's', 'frames')
 QUOTED: Final = re.compile(r'"[^"]*"|\([^()]*\)')
+#: Parts of a remedy that differ between episodes: commands, figures, numbers and paths.
+VARYING: Final = re.compile(r'"[^"]*"|\([^()]*\)|\S*[\d/]\S*')
 
 Row = Mapping[str, Any]  # ``resample.Figures`` as a dict
 
@@ -47,15 +49,17 @@ def _listed(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row['refused']] if len(rows) > MANY else list(rows)
 
 
-def grouped(rows: Sequence[Row]) -> dict[str, list[tuple[Row, str]]]:
-    """Return the refused episodes with their texts by the code of the reason."""
-    found: dict[str, list[tuple[Row, str]]] = {}
+def grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple[Row, str]]]:
+    """Return the refused episodes with their texts by the code of the reason and its remedy."""
+    found: dict[tuple[str, str], list[tuple[Row, str]]] = {}
     for row in rows:
         reasons: dict[str, str] = {}
         for code, text in zip(row['codes'], row['refused'], strict=True):
             reasons[code] = f'{reasons[code]}; {text}' if code in reasons else text
         for code, text in reasons.items():
-            found.setdefault(code, []).append((row, text))
+            remedy = remedy_of(text)
+            same = '' if remedy == text else VARYING.sub('', remedy)
+            found.setdefault((code, same), []).append((row, text))
     return found
 
 
@@ -76,13 +80,15 @@ def _names(names: Sequence[str]) -> str:
 
 
 def result(
-    rows: Sequence[Row], groups: Mapping[str, list[tuple[Row, str]]], next_command: str
+    rows: Sequence[Row],
+    groups: Mapping[tuple[str, str], list[tuple[Row, str]]],
+    next_command: str,
 ) -> Table:
     """Return a table with one line for the imported episodes and one for each reason."""
     lines = Table('result', 'episodes', Column('next', overflow='fold'))
     imported = sum(not row['refused'] for row in rows)
     lines.add_row('imported', str(imported), escape(next_command) if imported else '')
-    for code, refused in groups.items():
+    for (code, _), refused in groups.items():
         lines.add_row(f'refused: {code}', str(len(refused)), escape(remedy_of(refused[0][1])))
     return lines
 

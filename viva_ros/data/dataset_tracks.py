@@ -87,7 +87,7 @@ class VectorTrack(Track):
         rows: Any = self.data
         names = list(self.names)
         for time, row in zip(self.times, rows, strict=True):
-            fields = {'name': names, 'position': row} if names else {'data': row}
+            fields = {'data': row, **({'name': names, 'position': row} if names else {})}
             yield time, SimpleNamespace(__msgtype__=self.type_name, header=header(time), **fields)
 
     def stamps(self) -> list[int]:

@@ -227,6 +227,14 @@ def sidecar(recording: Path) -> Path:
     return folder.with_name(f'{folder.name}.{NAME}') if folder.is_file() else folder / NAME
 
 
+def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; refuse a name that occurs twice."""
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f'it has {", ".join(twice)} twice')
+    return dict(pairs)
+
+
 def load(path: Path) -> dict[str, Annotation]:
     """
     Return the annotations in a file, by name of the episode; empty without a file.
@@ -234,7 +242,7 @@ def load(path: Path) -> dict[str, Annotation]:
     :raises RecordingError: if the file is damaged
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names)
         if content['format'] != FORMAT:
             raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
         return {name: _annotation(one) for name, one in content['episodes'].items()}

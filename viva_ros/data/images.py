@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, overload
 
+from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 from viva_ros.data.messages import deserialise
 from viva_ros.data.video_packets import FFMPEG, FOXGLOVE, RecordedFrame
@@ -43,6 +44,25 @@ def decode(
         message.encoding, message.height, message.width, message.step, message.data,
         bool(message.is_bigendian), options,
     )  # fmt: skip
+
+
+def decode_stored(content: bytes) -> Image:
+    """
+    Decode an image in a data file, which has no description of its own.
+
+    :returns: (H, W, 3) RGB
+    :raises InputError: if it is damaged, depth, or no JPEG or PNG
+    """
+    try:
+        return decode_compressed('', content)
+    except InputError as error:
+        if error.code != 'png-depth':
+            raise
+        raise InputError(
+            'stored-image-depth',
+            'PNG has one channel of 16 bits, which is depth: name the colour cameras in the map; '
+            'or, if it is grey, convert it to 8 bits',
+        ) from error
 
 
 class Pictures(Sequence[Image]):

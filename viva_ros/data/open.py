@@ -28,7 +28,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     :raises RecordingError: if a folder has no recordings
     """
     found: list[Path] = []
-    for path in paths:
+    for path in map(_named, paths):
         here = inside(path) if path.is_dir() else list(_walk(path)) or [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
@@ -39,6 +39,11 @@ def find(paths: Iterable[Path]) -> list[Path]:
             )
         found += here
     return found
+
+
+def _named(path: Path) -> Path:
+    """Return a path with the name of its folder; '.' and '..' name none."""
+    return path.resolve() if path.name in ('', '..') else path
 
 
 def inside(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording of any format: topics with messages."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +34,8 @@ SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, r
 COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
 ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
+#: Note of a reader on a part of a dataset that is no topic.
+LEFT_OUT: Final = re.compile(r'(?:feature|dataset|video) (\S.*?) is left out: (.*)')
 
 
 def recording_name(path: Path) -> str:
@@ -184,6 +187,24 @@ class Recording:
         """Name of the recording in its folder."""
         return recording_name(self.path)
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Features, datasets and videos of a dataset that are no topics, with the reasons."""
+        found = [LEFT_OUT.fullmatch(note) for note in self.notes]
+        return {one[1]: one[2] for one in found if one is not None}
+
+    def unstamped_text(self, topic: str) -> str:
+        """Return the text on a topic whose messages all lack a stamp."""
+        if SOURCE in self.metadata:
+            return (
+                f'{topic} of {self.path} has timestamps that are no seconds: set "stamp: '
+                'frame_index" in the map if the rows have a constant rate'
+            )
+        return (
+            f'{topic} has messages without a stamp only: set "stamp: received" for this topic in '
+            'the map, or set the stamp in its driver'
+        )
+
     def find(self, name: str) -> Track | None:
         """
         Return the topic with a relative name, in any namespace; None if there is none.
@@ -199,7 +220,9 @@ class Recording:
         if len(found) > 1:
             topics = ', '.join(track.topic for track in found)
             raise RecordingError(
-                'topic-ambiguous', f'{self.path} has {topics}: record one robot per file'
+                'topic-ambiguous',
+                f'{self.path} has {topics}: name its sources in a map, or record one robot per '
+                'file',
             )
         return found[0] if found else None
 

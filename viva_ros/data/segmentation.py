@@ -140,10 +140,15 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     origins = origins_of(recording)
     if not tracks:
         topics = ', '.join(recording.tracks)
+        causes = [
+            f'{name}: {text}' for name, text in recording.left_out.items()
+            if 'no names' not in text
+        ]  # fmt: skip
+        others = f' ({"; ".join(causes[:3])})' if causes else ''
         raise RecordingError(
             'cameras-missing',
-            f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}: '
-            f'name its cameras in a {topic_map.NAME} in its folder',
+            f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}'
+            f'{others}: name its cameras in a {topic_map.NAME} in its folder',
         )
     for span in spans(recording):
         name = name_of(recording, span)
@@ -356,6 +361,8 @@ def read_joints(recording: Recording) -> tuple[tuple[Joints, ...], tuple[str, ..
         problem = recording.metadata.get(SOURCE, {}).get('problem')
         if problem:
             raise RecordingError('dataset-state', f'{recording.path}: {problem}')
+        if track and unstamped:
+            raise RecordingError('joint-states-unstamped', recording.unstamped_text(track.topic))
         unusable = f' that can be used ({"; ".join(found.notes)})' if found.notes else ''
         raise RecordingError(
             'joint-states-missing',

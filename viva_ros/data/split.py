@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from viva_ros.core.errors import CalibrationError, RecordingError
-from viva_ros.data.episode import Episode
+from viva_ros.data.episode import Episode, unique_names
 from viva_ros.data.open import find, inside
 from viva_ros.data.recording import recording_name
 
@@ -80,7 +80,7 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
     """
     path = folder / SPLIT_FILE
     try:
-        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=_unique)
+        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names)
     except (OSError, ValueError) as error:
         raise RecordingError(
             'split-unreadable', f'{path} cannot be read ({error}): write it again'
@@ -115,14 +115,6 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
                 )
             seen[recording] = part
     return {part: [folder / name for name in names] for part, names in content.items()}
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; refuse a name that occurs twice."""
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f'it has {", ".join(twice)} twice')
-    return dict(pairs)
 
 
 def is_divided(folder: Path) -> bool:

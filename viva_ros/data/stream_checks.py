@@ -19,6 +19,7 @@ from viva_ros.robot.topic_map import ImportLimits
 
 #: Time between the end of a stream and the begin of another that only clocks explain, s.
 OTHER_CLOCK: Final = 86_400.0
+INDEX_REMEDY: Final = 'set "stamp: frame_index" in the map'
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ def _stream_refusals(
     streams: EpisodeStreams, figures: Mapping[str, StreamFigures], limits: ImportLimits
 ) -> list[tuple[str, str]]:
     reasons = []
+    remedy = f'; if the rows have a constant rate, {INDEX_REMEDY}' if streams.is_dataset else ''
     for name, one in figures.items():
         lost = getattr(streams.by_name[name], 'lost', '')
         if lost and not one.messages:
@@ -184,7 +186,7 @@ def _stream_refusals(
             reasons.append((
                 'stream-silent',
                 f'{name} is silent for {one.gap:.3f} s, at most {limits.max_gap:g} s is allowed '
-                '(max_gap)',
+                f'(max_gap){remedy}',
             ))  # fmt: skip
         back = step_back_text(
             name, one.backwards, period_of(streams.by_name[name].stamps), streams.is_dataset

@@ -132,6 +132,23 @@ def _is_outcome_table(path: Path) -> bool:
     return {'file', 'success'} <= names
 
 
+def _check_separator(path: Path) -> None:
+    """
+    Check that the columns of a CSV file are separated by commas.
+
+    :raises RecordingError: if they are by another sign
+    """
+    with path.open('rb') as file:
+        head = file.readline(1 << 16).decode('utf-8-sig', errors='replace')
+    found = next((sign for sign in ';\t|' if sign in head), '')
+    if found and ',' not in head:
+        raise RecordingError(
+            'joint-table-separator',
+            f'table {path} separates its columns by {found!r}, must be by commas, with a decimal '
+            'point: write it again',
+        )
+
+
 def read_folder(path: Path) -> Recording:
     """
     Read the episode in a folder.
@@ -167,6 +184,8 @@ def read_rows(path: Path) -> pa.Table:
     :raises RecordingError: if it cannot be read, or has a column twice, lost or repeated rows
     """
     try:
+        if path.suffix.lower() == '.csv':
+            _check_separator(path)
         if path.suffix.lower() == '.parquet':
             table = pq.read_table(path, partitioning=None)
         else:

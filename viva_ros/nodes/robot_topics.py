@@ -52,7 +52,8 @@ class JointTopic:
     """
     A topic with joints.
 
-    :param name: of the input: 'joint_states', or 'joint_states:TOPIC' for each further one
+    :param name: of the input: 'joint_states', or 'joint_states:TOPIC' for each further one,
+        with its number if it is not the first of that topic
     :param received: whether its messages are stamped with the receive time
     """
 
@@ -170,12 +171,9 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
     for topic in [one.topic for one in cameras.values()] + [one.topic for one in sources]:
         check_name(f'{path} has {topic!r}, must be valid topic names', topic)
     joints = tuple(
-        JointTopic(
-            f'{JOINTS}:{source.topic}' if k else JOINTS, source,
-            (source.stamp or robot.stamp) == RECEIVED,
-        )
-        for k, source in enumerate(sources)
-    )  # fmt: skip
+        JointTopic(name, source, (source.stamp or robot.stamp) == RECEIVED)
+        for name, source in zip(_input_names(sources), sources, strict=True)
+    )
     cameras = {name: replace(one, stamp=one.stamp or robot.stamp) for name, one in cameras.items()}
     kinds = dict.fromkeys(cameras, '')
     sync = robot.limits.live(settings.sync)
@@ -186,6 +184,15 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
     notes = tuple(f'{path}: {text}' for text in robot.notes)
     pictures = robot.limits.pictures(settings.image)
     return RobotTopics(cameras, joints, kinds, sync, speeds, notes, pictures)
+
+
+def _input_names(sources: Sequence[JointSource]) -> list[str]:
+    """Return the name of the input of each source; several may be of one topic."""
+    names: list[str] = []
+    for k, source in enumerate(sources):
+        name = f'{JOINTS}:{source.topic}' if k else JOINTS
+        names.append(name if name not in names else f'{name} ({k + 1})')
+    return names
 
 
 def check_cameras(path: Path, robot: TopicMap, cameras: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers at a path in a message, such as left.position[0:7]."""
 
+import math
 import re
 from functools import cache
 from typing import Any, Final
@@ -43,6 +44,33 @@ def parse(path: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def overlap(one: str, other: str) -> bool:
+    """
+    Return whether two paths lead to the same numbers, or one to numbers of the other.
+
+    Places from the end of a list are compared with places from the end only, as lengths are
+    unknown.
+    """
+    return all(_meet(a, b) for a, b in zip(parse(one), parse(other), strict=False))
+
+
+def _meet(one: Step, other: Step) -> bool:
+    if isinstance(one, str) or isinstance(other, str) or one == other:
+        return one == other
+    ranges = [_range(step) for step in (one, other)]
+    if any(begin is None for begin, _ in ranges):
+        return False
+    (begin, end), (begin_2, end_2) = ranges
+    return max(begin or 0, begin_2 or 0) < min(end, end_2)
+
+
+def _range(step: int | slice) -> tuple[int | None, float]:
+    """Return the first place of a step and the one behind its last; None from the end."""
+    begin = step if isinstance(step, int) else step.start or 0
+    end = step + 1 if isinstance(step, int) else math.inf if step.stop is None else step.stop
+    return (None, 0) if begin < 0 or end < 0 else (begin, end)
+
+
 def numbers(message: Any, path: str) -> Array:
     """
     Return the numbers at a path in a message, (N,).
@@ -58,6 +86,7 @@ def numbers(message: Any, path: str) -> Array:
             fields = (
                 getattr(message, '__dataclass_fields__', None)
                 or getattr(message, 'get_fields_and_field_types', tuple)()
+                or getattr(message, '__dict__', ())
             )
             known = ', '.join(name for name in fields if not name.startswith('_'))
             raise ConfigurationError(

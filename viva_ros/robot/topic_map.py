@@ -21,6 +21,7 @@ from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
+from viva_ros.robot.field_path import overlap
 from viva_ros.robot.rosetta import is_contract, translate
 
 NAME: Final = 'viva_map.yaml'
@@ -185,6 +186,8 @@ class TopicMap:
     notes: tuple[str, ...] = ()
 
 
+#: Fields with the positions that are read by name, or as a whole.
+POSITIONS: Final = ('position', 'data')
 #: Keys of a source: topic of a bag, feature of a dataset, path of a dataset in a file.
 TOPICS: Final = ('topic', 'feature', 'path')
 KEYS: Final = (
@@ -269,8 +272,23 @@ def check_joint_sources(where: Path, sources: Sequence[tuple[str, JointSource]])
     for i, (topic, one) in enumerate(sources):
         for other, two in sources[:i]:
             names, theirs = set(one.names), set(two.names)
-            same = (topic, one.path) == (other, two.path)
-            if same and (not names or not theirs or names & theirs):
+            if topic != other:
+                continue
+            if one.path and two.path and overlap(one.path, two.path):
+                base = one.path.partition('[')[0]
+                raise ConfigurationError(
+                    'joint-field-twice',
+                    f'{where}: fields {two.path} and {one.path} of {topic} have numbers in common '
+                    f'in the map: give each entry its own, such as {base}[0:7] and {base}[7:14]',
+                )
+            path = one.path or two.path
+            if path and not (one.path and two.path) and any(overlap(n, path) for n in POSITIONS):
+                raise ConfigurationError(
+                    'joint-name-and-place',
+                    f'{where}: joints of {topic} are read by name and by place (field {path}): '
+                    'give each entry "names" only, or each a "field"',
+                )
+            if not path and (not names or not theirs or names & theirs):
                 raise ConfigurationError(
                     'joint-source-twice',
                     f'{where}: {topic} is read twice in the map: give each entry other "names" or '

@@ -170,7 +170,8 @@ def check_known(scores: Scores) -> None:
         raise RecordingError(
             'values-unknown',
             f'all {len(scores.samples)} values are unknown, {count} of them because: '
-            f'{reason}: leave the recording out, or record it again',
+            f'{reason}: name its topics and joints in a viva_map.yaml in its folder if they '
+            'have other names, leave the recording out, or record it again',
         )
 
 

@@ -264,6 +264,7 @@ def test_message_count_that_differs_is_a_loss(tmp_path: Path, count: int) -> Non
     assert len(steps(recording)) == 300
     assert not recording.whole
     assert f'there are 600 messages, metadata.yaml counts {2 * count}' in recording.losses[-1]
+    assert recording.readable == pytest.approx(min(1.0, 300 / count))
 
 
 def test_file_of_a_listed_bag_is_refused_by_itself(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from support.lerobot_datasets import write_lerobot
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes, check_table, read_table
 from viva_ros.data.conversion.convert import import_all, names_of
-from viva_ros.data.episode import Annotation, Mark, save
+from viva_ros.data.episode import Annotation, Mark, load, save
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import load_map
@@ -151,6 +151,25 @@ def test_names_of_two_roots_have_their_root(tmp_path: Path) -> None:
     assert list(names_of(paths[:1], roots).values()) == ['run']
     with raises('recordings-same-name', paths[0], paths[1], 'their common folder'):
         names_of(paths, [])
+    twins = [tmp_path / 'run', tmp_path / 'run.mcap']
+    twins[0].mkdir()
+    with raises('recordings-same-name', *twins, 'rename one'):
+        names_of(twins, [tmp_path])
+
+
+def test_folder_of_the_process_has_its_name(
+    tmp_path: Path, trials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trials / 'trial.1')
+    assert run(tmp_path, [Path('.')], '--success') == 0
+    assert imported(tmp_path) == {'trial.1': True}
+    assert find([Path('..')]) == find([trials])
+
+
+def test_dataset_within_a_recording_is_refused(trials: Path) -> None:
+    bag = trials / 'trial.1'
+    with raises('import-out-inside', bag / 'set', bag, 'another folder'):
+        import_all([bag], load_map(trials / 'viva_map.yaml'), Outcomes(), bag / 'set')
 
 
 def test_recording_that_is_named_twice_is_imported_once(tmp_path: Path, trials: Path) -> None:
@@ -244,3 +263,32 @@ def test_outcome_is_required_of_a_source_that_is_named(tmp_path: Path, trials: P
         tmp_path / 'set',
     )  # fmt: skip
     assert not any(row['refused'] for row in made['episodes'])
+
+
+def test_column_of_a_table_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'labels.csv').write_text('file,success, success\nrun,true,false\n')
+    with raises('table-column-twice', tmp_path / 'labels.csv', 'column success twice', 'rename'):
+        read_table(tmp_path / 'labels.csv')
+
+
+def test_column_that_was_read_is_no_remedy(tmp_path: Path, capsys: Any) -> None:
+    column = {'success': [True, None]}
+    root = write_lerobot(tmp_path / 'data', version='v3.0', episode_columns=column)
+    assert main(['import', str(root), '--out', str(tmp_path / 'set')]) == 2
+    printed = capsys.readouterr().out
+    assert 'has no outcome: set --success' in printed and 'such as' not in printed
+
+
+def test_recording_with_two_labels_is_refused(trials: Path) -> None:
+    label = '{"success": %s, "task": "", "marks": []}'
+    both = f'"trial.1": {label % "true"}, "trial.1": {label % "false"}'
+    file = trials / 'labels.json'
+    file.write_text(f'{{"format": "viva_ros labels 1", "episodes": {{{both}}}}}')
+    with raises('labels-unreadable', file, 'trial.1 twice', 'repair it'):
+        load(file)
+
+
+def test_task_of_the_command_replaces_that_of_the_map(tmp_path: Path, trials: Path) -> None:
+    assert run(tmp_path, [trials / 'trial.1'], '--success', '--task', 'stack') == 0
+    (episode,) = episodes_of(open_recording(tmp_path / 'set/episode_000000'))
+    assert episode.label is not None and episode.label.task == 'stack'

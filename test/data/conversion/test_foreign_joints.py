@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.errors import raises
 from support.foreign_bags import CAMERA, EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
-from support.lerobot_datasets import number_of
+from support.lerobot_datasets import number_of, write_lerobot
 
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
@@ -459,3 +459,37 @@ def test_import_of_recordings_with_different_maps_is_refused(tmp_path: Path, cap
     assert main([*arguments, '--map', str(tmp_path / 'a/viva_map.yaml')]) == 0
     apart = ['import', str(tmp_path / 'b'), '--success', '--out', str(tmp_path / 'apart')]
     assert main(apart) == 0
+
+
+def test_same_numbers_for_two_arms_are_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'data', names=None)
+    whole = [f'{{feature: observation.state, names: [{n}1, {n}2, {n}3, {n}4]}}' for n in 'lr']
+    (tmp_path / 'map.yaml').write_text(f'joints: [{", ".join(whole)}]\n')
+    recording = open_unmapped(root / 'episode_000000')
+    with raises('joint-field-twice', 'data and data', 'such as data[0:7]'):
+        raw_episodes(recording, load_map(tmp_path / 'map.yaml'))
+
+
+@pytest.mark.parametrize(
+    ('ahead', 'text'), [(300, '0.3 s after their receive'), (-400, '0.4 s before their receive')]
+)
+def test_stamps_of_another_clock_are_noted(tmp_path: Path, ahead: int, text: str) -> None:
+    bag = BagOfMessages()
+    for k in range(20):
+        bag.joints('/joint_states', k * 50 * MS, LEFT, [0.01 * k] * 2)
+        bag.image((k * 50 + ahead) * MS, k, received=k * 50 * MS)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    path = bag.write(tmp_path / 'bag')
+    (one,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
+    assert any(text in note for note in one.notes)
+
+
+def test_stamps_of_images_that_begin_late_are_not_ahead(tmp_path: Path) -> None:
+    bag = BagOfMessages()
+    for k in range(20):
+        bag.joints('/joint_states', k * 50 * MS, LEFT, [0.01 * k] * 2)
+        bag.image(k * 50 * MS if k > 5 else 0, k, received=k * 50 * MS)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    path = bag.write(tmp_path / 'bag')
+    (one,) = raw_episodes(open_unmapped(path), load_map(tmp_path / 'map.yaml'))
+    assert not any('receive times' in note for note in one.notes)

@@ -258,3 +258,14 @@ def test_label_is_a_topic_with_a_word_of_outcomes(tmp_path: Path) -> None:
     assert 'label' not in content(path) and '/successor_pose' not in uses(path)
     bag.text('/episode/verdict', 'success', 6 * MS)
     assert content(bag.write(tmp_path / 'other'))['label'] == {'topic': '/episode/verdict'}
+
+
+def test_numbers_that_may_be_joints_are_shown(tmp_path: Path) -> None:
+    bag = two_arms(steps=range(20))
+    for k in range(20):
+        bag.numbers('/grippers', [0.1, 0.2], 40 * MS * k)
+        bag.numbers('/arm/commands', [0.1, 0.2], 40 * MS * k)
+    rows = guess(open_unmapped(bag.write(tmp_path / 'bag'))).rows
+    uses = {row.topic: row.use for row in rows}
+    assert uses['/grippers'] == 'left out: name its numbers with "field" if it has joint positions'
+    assert uses['/arm/commands'] == 'left out: commands, no measured positions'

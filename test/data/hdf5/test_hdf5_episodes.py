@@ -3,6 +3,7 @@
 """Layouts of HDF5 episodes of other recorders: cameras, joints and names."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -209,3 +210,20 @@ def test_each_dataset_that_is_left_out_has_a_note(tmp_path: Path) -> None:
     for key in ('dataset complex', 'dataset texts', 'dataset cube', 'dataset parts',
                 'dataset empty', 'group linked'):  # fmt: skip
         assert f'{key} is left out' in text
+
+
+@pytest.mark.parametrize('images', [
+    raw_images(ROWS).transpose(0, 3, 1, 2), raw_images(ROWS).astype(np.float32),
+    np.repeat(raw_images(ROWS)[..., :1], 4, axis=3),
+])  # fmt: skip
+def test_images_of_another_form_are_refused_with_their_form(tmp_path: Path, images: Any) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        del file['observations/images/top']
+        file['observations/images/top'] = images
+    form = 'a camera is rows x height x width x 3 of uint8'
+    with raises('cameras-missing', path, 'observations/images/top: it is 12 x', form):
+        episode(path)
+    write_map(tmp_path, 'cameras: {top: {path: observations/images/top}}')
+    with raises('topic-left-out', path, 'cameras.top of the map', form, 'convert it'):
+        episode(path)

@@ -193,3 +193,14 @@ def test_remedy_for_other_groups_makes_their_episodes(tmp_path: Path) -> None:
     found = find([tmp_path / 'set.episodes.hdf5'])
     assert [one.name for one in found] == ['episode_2', 'episode_10']
     assert [episode(one).joints.positions[0, 0] for one in found] == [2.0, 10.0]
+
+
+@pytest.mark.parametrize(('content', 'text'), [
+    ('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n', 'git lfs pull'),
+    ('<!DOCTYPE html><html>', 'web page'),
+])  # fmt: skip
+def test_file_of_another_format_is_named(tmp_path: Path, content: str, text: str) -> None:
+    path = tmp_path / 'a.hdf5'
+    path.write_text(content)
+    with raises('hdf5-unreadable', f'HDF5 file {path}', text):
+        open_recording(path)

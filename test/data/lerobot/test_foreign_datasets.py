@@ -18,10 +18,12 @@ from support.in_place import numbers, write_map
 from support.lerobot_datasets import FPS, KEY, NAMES, number_of, numbered, write_lerobot
 
 from viva_ros.cli.main import main
+from viva_ros.data.conversion.raw_episode import raw_episodes
 from viva_ros.data.episode import Episode
 from viva_ros.data.lerobot.metadata import flat_names, is_depth, open_dataset
-from viva_ros.data.open import find, identity, open_recording, resolve
+from viva_ros.data.open import find, identity, open_recording, open_unmapped, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import load_map
 
 pytestmark = pytest.mark.fast
 
@@ -42,12 +44,15 @@ def change_info(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     list(NAMES), [list(NAMES)], {'motors': list(NAMES)}, {'left': list(NAMES[:2]),
     'right': list(NAMES[2:])}, {name: k for k, name in enumerate(NAMES)},
     {'left': {'names': list(NAMES[:2])}, 'right': [[*NAMES[2:]]]},
+    {str(k): NAMES[k] for k in (3, 0, 2, 1)},
 ])  # fmt: skip
 def test_names_are_read_in_each_form(names: Any) -> None:
     assert tuple(flat_names(names)) == NAMES
 
 
-@pytest.mark.parametrize('names', [None, {}, [], {'a': 0, 'b': 2}, {'a': 1.5}])
+@pytest.mark.parametrize(
+    'names', [None, {}, [], {'a': 0, 'b': 2}, {'a': 1.5}, {'0': 'a', '2': 'b'}]
+)
 def test_names_of_no_known_form_are_none(names: Any) -> None:
     assert flat_names(names) == []
 
@@ -491,3 +496,100 @@ def test_column_of_the_map_is_the_outcome(tmp_path: Path) -> None:
     labels = [episode.label for episode in episodes(root)]
     assert [label.success for label in labels] == [True, False]
     assert list(episodes(root)[0].cameras) == ['front']
+
+
+def set_timestamps(root: Path, column: pa.Array | None) -> Path:
+    path = root / 'data/chunk-000/episode_000000.parquet'
+    table = pq.read_table(path).drop_columns(['timestamp'])
+    pq.write_table(table if column is None else table.append_column('timestamp', column), path)
+    return root / 'episode_000000'
+
+
+def test_real_times_of_a_clock_keep_their_intervals(tmp_path: Path) -> None:
+    times = 1.76e9 + np.arange(12) / 13.0
+    path = set_timestamps(write_lerobot(tmp_path / 'set'), pa.array(times))
+    steps = np.diff(episodes_of(open_recording(path))[0].joints.stamps) * 1e-9
+    np.testing.assert_allclose(steps, 1.0 / 13.0, atol=1e-6)  # float64
+
+
+def test_timestamps_in_lists_of_one_are_read(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    expected = episodes_of(open_recording(root / 'episode_000000'))[0].joints.stamps
+    path = set_timestamps(root, pa.array([[k / FPS] for k in range(12)], pa.list_(pa.float32())))
+    assert episodes_of(open_recording(path))[0].joints.stamps.tolist() == expected.tolist()
+    set_timestamps(root, pa.array([[k / FPS, 0.0] for k in range(12)]))
+    with raises('dataset-timestamp', path, '24 numbers in 12 rows'):
+        open_recording(path)
+
+
+def test_rows_without_timestamps_are_refused(tmp_path: Path) -> None:
+    path = set_timestamps(write_lerobot(tmp_path / 'set'), None)
+    with raises('dataset-timestamp-missing', path, 'no column timestamp', 'frame_index / fps'):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(('begin', 'step', 'reason'), [
+    (1_760_000_000_000_000_000, 100_000_000, 'no seconds'), (0, 100, 'is silent for 100.000 s'),
+])  # fmt: skip
+def test_timestamps_in_another_unit_have_a_remedy(
+    tmp_path: Path, capsys: Any, begin: int, step: int, reason: str
+) -> None:
+    root = write_lerobot(tmp_path / 'set', lengths=(12,))
+    set_timestamps(root, pa.array([begin + k * step for k in range(12)]))
+    arguments = ['import', str(root), '--success', '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 2
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert reason in printed and 'set "stamp: frame_index" in the map' in printed
+    (tmp_path / 'map.yaml').write_text('stamp: frame_index\n')
+    assert main([*arguments, '--map', str(tmp_path / 'map.yaml')]) == 0
+
+
+def test_episodes_in_another_order_than_their_pictures_are_refused(tmp_path: Path) -> None:
+    root = write_lerobot(
+        tmp_path / 'set', version='v3.0', lengths=(12, 12), begins=(12 / FPS, 0.0)
+    )
+    with raises('dataset-video-order', '1 at 0 s, 0 at 1.2 s', 'from_timestamp'):
+        open_recording(root / 'episode_000000')
+
+
+def test_grey_image_of_16_bits_names_a_remedy_of_datasets(tmp_path: Path) -> None:
+    png = cv2.imencode('.png', np.full((48, 80), 4000, np.uint16))[1].tobytes()
+    cell = {'bytes': png, 'path': None}
+    root = write_lerobot(
+        tmp_path / 'set',
+        features={'observation.images.ir': {'dtype': 'image', 'shape': [48, 80, 3]}},
+        frame_columns={'observation.images.ir': [cell] * 21},
+    )
+    one = episodes_of(open_recording(root / 'episode_000000'))[0]
+    with raises('image-damaged', 'depth', 'name the colour cameras', 'convert it to 8 bits'):
+        one.cameras['ir'].images[0]
+
+
+def test_camera_that_a_map_names_is_not_noted_as_left_out(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    (root / 'meta/modality.json').write_text('{"video": {"other": {}}}')
+    file = write_map(root, f'cameras: {{a: {{feature: {KEY}}}}}')
+    recording = open_unmapped(root / 'episode_000000')
+    assert [note for note in recording.notes if KEY in note]
+    (one,) = raw_episodes(recording, load_map(file))
+    assert not [note for note in one.notes if KEY in note]
+
+
+@pytest.mark.parametrize('field', ['data[0:2]', 'position[0:2]'])
+def test_numbers_of_a_feature_with_names_are_taken_by_place(tmp_path: Path, field: str) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    source = f"{{feature: observation.state, field: '{field}', names: [a, b]}}"
+    write_map(root, f'joints: [{source}]')
+    assert episodes(root)[0].joints.positions[1].tolist() == pytest.approx([1.0, 1.1])
+    write_map(root, f'joints: [{source.replace("[0:2]", "s")}]')
+    with raises('field-missing', 'it has', 'data', 'position'):
+        episodes(root)
+
+
+@pytest.mark.parametrize('file', ['info.json', 'modality.json'])
+def test_key_that_is_there_twice_is_refused(tmp_path: Path, file: str) -> None:
+    path = write_lerobot(tmp_path / 'set') / 'meta' / file
+    content = path.read_text() if path.exists() else '{"video": {}}'
+    path.write_text(content.replace('{', '{"video": {}, "video": {}, ', 1))
+    with raises('dataset-unreadable', tmp_path / 'set', 'video twice'):
+        open_dataset(tmp_path / 'set')

@@ -185,7 +185,10 @@ def _as_listed(path: Path, recording: Recording) -> Recording:
             f'{path}" if all files are there'
         )
     whole = recording.whole and len(losses) == len(recording.losses)
-    return replace(recording, losses=tuple(losses), whole=whole)
+    readable = recording.readable
+    if isinstance(expected, int) and count < expected:
+        readable = min(readable, count / expected)
+    return replace(recording, losses=tuple(losses), whole=whole, readable=readable)
 
 
 def _read_files(

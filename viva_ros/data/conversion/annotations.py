@@ -27,6 +27,7 @@ from viva_ros.core.outcome import (
 )
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.episode import Label, judged
+from viva_ros.data.lerobot.layout import FRAME_SUCCESS, SUCCESS
 from viva_ros.data.recording import COLUMNS, DOUBT, Recording, recording_name
 from viva_ros.robot.topic_map import NO_RULE, LabelRule
 
@@ -187,7 +188,7 @@ def _distinct(path: Path, other: Path) -> str:
 
 def _missing(recording: Recording) -> str:
     columns = recording.metadata.get(COLUMNS, {})
-    likely = likely_columns(columns)
+    likely = likely_columns(set(columns) - {SUCCESS, FRAME_SUCCESS})  # those were read
     named = f'name the column in the map, such as "label: {{column: {likely[0]}}}", ' if likely \
         else ''  # fmt: skip
     source = 'column: ...' if columns else 'topic: ...'
@@ -207,6 +208,12 @@ def read_table(path: Path) -> dict[str, Label]:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            twice = [name for name in TABLE_COLUMNS if reader.fieldnames.count(name) > 1]
+            if twice:
+                raise ConfigurationError(
+                    'table-column-twice',
+                    f'{path} has column {", ".join(twice)} twice: delete or rename one',
+                )
             missing = {'file', 'success'} - set(reader.fieldnames or ())
             if missing:
                 raise ConfigurationError(

@@ -140,9 +140,11 @@ def names_of(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str]:
             return names
     twice = next(n for n in names.values() if list(names.values()).count(n) > 1)
     same = [str(path) for path, name in names.items() if name == twice]
+    one, other = (Path(path).absolute() for path in same[:2])
+    remedy = 'rename one' if one.parent == other.parent else 'give their common folder'
     raise ConfigurationError(
         'recordings-same-name',
-        f'{" and ".join(same[:2])} would both be named {twice!r}: give their common folder',
+        f'{" and ".join(same[:2])} would both be named {twice!r}: {remedy}',
     )
 
 
@@ -383,6 +385,12 @@ def import_all(
     :raises RecordingError: if the disk is full
     """
     paths = list({_place(path): path for path in paths}.values())
+    around = next((path for path in paths if path.resolve() in out.resolve().parents), None)
+    if around is not None:
+        raise ConfigurationError(
+            'import-out-inside',
+            f'{out} is inside recording {around}, which it would change: name another folder',
+        )
     check_table(outcomes.table, paths)
     names = names_of(paths, outcomes.roots)
     keys = [key_of(path, names[path], topic_map, outcomes) for path in paths]

@@ -40,6 +40,12 @@ OTHERS: Final = frozenset((
 ))  # fmt: skip
 LABELS: Final = frozenset(('success', 'outcome', 'label', 'result', 'verdict'))
 OUTCOMES: Final = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
+#: Types of topics other than joint states that may have joint positions.
+NUMERIC: Final = re.compile(
+    r'std_msgs/msg/(Float|U?Int)\d+(MultiArray)?|.*/msg/\w*(Joint|Motor|LowState|RobotState)\w*'
+)
+COMMANDED: Final = 'left out: commands, no measured positions'
+NUMBERED: Final = 'left out: name its numbers with "field" if it has joint positions'
 MOST_RATE: Final = 30  # Hz, of the dataset
 
 
@@ -250,7 +256,7 @@ def _joints(recording: Recording, draft: RobotDraft) -> None:
     for topic, track in tracks.items():
         names = _names(track)
         if words(topic) & COMMANDS:
-            reasons[topic] = 'left out: commands, no measured positions'
+            reasons[topic] = COMMANDED
         elif words(topic) & OTHERS:
             reasons[topic] = 'left out: no positions'
         elif not names:
@@ -261,6 +267,11 @@ def _joints(recording: Recording, draft: RobotDraft) -> None:
     for topic, track in tracks.items():
         use = reasons[topic] or doubles.get(topic) or 'joints'
         draft.rows.append(TopicDraft(topic, track.type_name, _rate(track), use))
+    for track in recording.tracks.values():
+        if track.topic not in tracks and NUMERIC.fullmatch(track.type_name):
+            is_command = bool(words(track.topic) & COMMANDS)
+            use = COMMANDED if is_command else NUMBERED
+            draft.rows.append(TopicDraft(track.topic, track.type_name, _rate(track), use))
     kept = {topic: names for topic, names in found.items() if topic not in doubles}
     prefixes = _prefixes(kept)
     for topic, names in kept.items():

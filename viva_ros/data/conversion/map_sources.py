@@ -38,7 +38,7 @@ def camera_frames(
     stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
     frames = replace(track, options=source.options).frames_of(stamps, span.begin, span.end)
     if not frames.stamps.size and frames.unstamped:
-        raise RecordingError('stamps-missing', unstamped_text(track.topic))
+        raise RecordingError('stamps-missing', recording.unstamped_text(track.topic))
     return frames
 
 
@@ -73,6 +73,11 @@ class SourceReader:
     def topic(self) -> str:
         """Topic as the recording names it."""
         return self._track.topic
+
+    @property
+    def place(self) -> str:
+        """Path of the numbers in a message; '' for joints by their names."""
+        return '' if self._by_name else self._source.path or 'data'
 
     @property
     def is_dataset(self) -> bool:
@@ -122,7 +127,9 @@ class SourceReader:
         source = self._source
         if count == unstamped:
             if unstamped:
-                raise RecordingError('stamps-missing', unstamped_text(source.topic))
+                raise RecordingError(
+                    'stamps-missing', self._recording.unstamped_text(source.topic)
+                )
             raise RecordingError(
                 'topic-empty',
                 f'{self._recording.path} has no messages on {source.topic}: leave it out',
@@ -172,24 +179,16 @@ class SourceReader:
                 'joint-field-unset',
                 f'{self.where} is a {kind}, no JointState: set its "field" in the map',
             )
-        row = numbers(message, source.path or 'data')
+        row = numbers(message, self.place)
         if row.size not in (0, len(source.names)):
             named = f'{len(source.names)} names ({", ".join(source.names.values())})' \
                 if source.names else f'no names: set "names" to a list of {row.size}'  # fmt: skip
             raise ConfigurationError(
                 'joint-field-size',
-                f'field {source.path or "data"!r} of {self.where} has {row.size} numbers, the map '
+                f'field {self.place!r} of {self.where} has {row.size} numbers, the map '
                 f'has {named}',
             )
         return row
-
-
-def unstamped_text(topic: str) -> str:
-    """Return the text on a topic whose messages all lack a stamp."""
-    return (
-        f'{topic} has messages without a stamp only: set "stamp: received" for this topic in the '
-        'map, or set the stamp in its driver'
-    )
 
 
 def stamps_of(recording: Recording, track: Track, policy: str) -> list[int]:
@@ -273,6 +272,12 @@ def find_track(recording: Recording, topic: str, key: str) -> Track:
             'camera-depth',
             f'{recording.path}: feature {topic} ({key} of the map) is a depth map: name a colour '
             'camera',
+        )
+    if track is None and topic in recording.left_out:
+        raise RecordingError(
+            'topic-left-out',
+            f'{recording.path}: {topic} ({key} of the map) cannot be read: '
+            f'{recording.left_out[topic]}; convert it, or leave it out of the map',
         )
     if track is None:
         raise RecordingError(

@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.synchronization import SyncSettings
 from viva_ros.data.conversion.map_sources import (
     SourceReader,
     camera_frames,
@@ -21,7 +24,7 @@ from viva_ros.data.conversion.map_sources import (
 )
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label
 from viva_ros.data.joint_groups import JointReadings, groups_of
-from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, SOURCE, Recording
+from viva_ros.data.recording import DATASET_ACTION, JOINT_STATE, LEFT_OUT, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
     EpisodeLabels,
@@ -34,7 +37,7 @@ from viva_ros.data.segmentation import (
     task_of,
     tasks_of,
 )
-from viva_ros.data.stream_checks import OTHER_CLOCK, EpisodeStreams
+from viva_ros.data.stream_checks import EpisodeStreams
 from viva_ros.robot.topic_map import (
     HEADER,
     JointSource,
@@ -42,6 +45,7 @@ from viva_ros.robot.topic_map import (
     check_joint_sources,
 )
 
+LIVE: Final = SyncSettings()
 #: A source of joints of a map, and what it has in a recording.
 ReadSource: TypeAlias = tuple[SourceReader, JointReadings]
 
@@ -181,7 +185,11 @@ def mapped_episodes(
     :param joints_read: from ``read_sources`` with the joint sources of the map
     :raises RecordingError, ConfigurationError: if a topic, a joint or a stamp is missing
     """
-    tracks, notes = camera_tracks(recording, topic_map), list(recording.notes)
+    tracks = camera_tracks(recording, topic_map)
+    named = {one.topic for one in topic_map.cameras.values()}
+    named |= {one.topic for one in (*topic_map.joints, *topic_map.action)}
+    left_out = {note: LEFT_OUT.fullmatch(note) for note in recording.notes}
+    notes = [note for note, one in left_out.items() if one is None or one[1] not in named]
     cameras = {
         name: camera_frames(recording, track, source, topic_map)
         for name, (track, source) in tracks.items()
@@ -194,12 +202,12 @@ def mapped_episodes(
             notes.append(f'{topic}: {frames.lost}')
         policy = tracks[name][1].stamp or topic_map.stamp
         if policy == HEADER and SOURCE not in recording.metadata and frames.stamps.size:
-            age = (int(tracks[name][0].times[0]) - int(frames.stamps[0])) * 1e-9
-            if abs(age) > OTHER_CLOCK:
+            age = _age(tracks[name][0])
+            if not -LIVE.max_future <= age <= LIVE.max_age:
                 notes.append(
-                    f'stamps of {topic} are {abs(age):.0f} s {"before" if age > 0 else "after"} '
-                    'their receive times: a live monitor does not use such messages, unless the '
-                    'map has "stamp: received"'
+                    f'stamps of {topic} are {abs(age):.{0 if abs(age) > 10 else 1}f} s '
+                    f'{"before" if age > 0 else "after"} their receive times: a live monitor does '
+                    'not use such messages, unless the map has "stamp: received"'
                 )
     joints, units, remarks = _all_groups(recording.path, joints_read)
     actions, _, _ = _all_groups(
@@ -231,6 +239,13 @@ def mapped_episodes(
     return found
 
 
+def _age(track: Track) -> float:
+    """Return the median time from the stamps of a topic to their receipt, s."""
+    stamps = np.array(track.stamps(), dtype=np.int64)
+    known = stamps > 0
+    return float(np.median(np.array(track.times, dtype=np.int64)[known] - stamps[known])) * 1e-9
+
+
 def read_sources(
     recording: Recording, sources: Sequence[JointSource], topic_map: TopicMap
 ) -> Iterator[ReadSource]:
@@ -243,7 +258,7 @@ def read_sources(
     taken: list[tuple[str, JointSource]] = []
     for row in sources:
         source = SourceReader(recording, row, topic_map)
-        taken.append((source.topic, row))
+        taken.append((source.topic, replace(row, path=source.place)))
         check_joint_sources(recording.path, taken)
         yield source, source.read()
 

@@ -17,7 +17,8 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array, Image
-from viva_ros.engine.image_decoding import decode_compressed
+from viva_ros.data.file_signature import content_fault
+from viva_ros.data.images import decode_stored
 
 MAGIC: Final = b'\x89HDF\r\n\x1a\n'
 SUFFIXES: Final = ('.hdf5', '.h5')
@@ -31,6 +32,10 @@ def is_hdf5(path: Path) -> bool:
         return False
     if path.suffix in SUFFIXES:
         return True
+    return _has_magic(path)
+
+
+def _has_magic(path: Path) -> bool:
     try:
         with path.open('rb') as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -59,11 +64,12 @@ def open_file(path: Path) -> Any:
 
 
 def unreadable(path: Path, error: Exception) -> RecordingError:
-    """Return the error for a file that is damaged or truncated."""
+    """Return the error for a file that is damaged or truncated, or of another format."""
+    is_other = path.is_file() and not _has_magic(path)
+    reason = (content_fault(path) if is_other else '') or f'{type(error).__name__}: {error}'
     return RecordingError(
         'hdf5-unreadable',
-        f'HDF5 file {path} cannot be read ({type(error).__name__}: {error}): copy it from the '
-        'original, or leave it out',
+        f'HDF5 file {path} cannot be read ({reason}): copy it from the original, or leave it out',
     )
 
 
@@ -165,7 +171,7 @@ class Hdf5Images(Sequence[Image]):
         if not content:
             raise self._undecodable(row, 'it is empty')
         try:
-            return decode_compressed('', content)
+            return decode_stored(content)
         except InputError as error:
             raise self._undecodable(row, error) from error
 

@@ -135,6 +135,14 @@ def first_frame_of(dataset: Dataset, row: Mapping[str, Any], key: str) -> int:
             f'video {path} has {frames} frames, and its {_episodes(sharing)} {rows} rows: no '
             f'frame can be assigned to a row; {AGAIN}',
         )
+    numbers = [int(one['episode_index']) for one in sharing]
+    if numbers != sorted(numbers):
+        begins = ', '.join(f'{one["episode_index"]} at {float(one[begin]):g} s' for one in sharing)
+        raise RecordingError(
+            'dataset-video-order',
+            f'episodes of {path} do not follow each other in their order by from_timestamp '
+            f'({begins}), as LeRobot writes them: {AGAIN}',
+        )
     before = 0
     for one in sharing:
         pointed = 0.0 if dataset.old else float(one[begin]) * dataset.fps

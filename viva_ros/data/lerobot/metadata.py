@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import unique_names
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import GREY_DEPTH
 
@@ -53,13 +54,18 @@ def flat_names(names: object) -> list[str]:
     """
     Return the element names of a feature from any of their forms.
 
-    They are a list, lists in a list, a mapping of a group to a list, or of a name to its index.
+    They are a list, lists in a list, a mapping of a group to a list, of a name to its index, or of
+    an index to its name.
     """
     if isinstance(names, Mapping):
         if names and all(type(index) is int for index in names.values()):
             ordered = sorted(names, key=lambda name: names[name])
             exact = [names[name] for name in ordered] == list(range(len(names)))
             return list(map(str, ordered)) if exact else []
+        if names and all(str(index).isdecimal() for index in names):
+            found = {int(index): name for index, name in names.items()}
+            exact = sorted(found) == list(range(len(names)))
+            return flat_names([found[k] for k in range(len(found))]) if exact else []
         return [name for part in names.values() for name in flat_names(part)]
     if isinstance(names, list | tuple):
         return [name for part in names for name in flat_names(part)]
@@ -295,7 +301,8 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
             f'{shlex.quote(str(root))} --write-success" again',
         )
     try:
-        info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
+        text = (root / layout.INFO).read_text(encoding='utf-8')
+        info = json.loads(text, object_pairs_hook=unique_names)
         version = str(info['codebase_version'])
         if not version.startswith(READABLE):
             raise RecordingError(
@@ -330,7 +337,9 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
 
 def _modality(root: Path) -> dict[str, Any]:
     path = root / MODALITY
-    return dict(json.loads(path.read_text(encoding='utf-8'))) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return dict(json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names))
 
 
 def _cameras(

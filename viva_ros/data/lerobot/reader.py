@@ -57,10 +57,12 @@ from viva_ros.data.recording import (
     Recording,
     Track,
 )
+from viva_ros.data.row_times import LARGEST
 from viva_ros.data.segmentation import LABEL, TASK
 
 EPISODE: Final = 'episode_{:06d}'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
+TIMESTAMP: Final = 'timestamp'
 
 
 def episode_paths(root: Path) -> list[Path]:
@@ -115,18 +117,44 @@ class _Reader:
         self._dataset, self._row, self._path = dataset, row, path
         self._number = int(row['episode_index'])
         self._table = self._data()
-        times = self._column('timestamp')
+        self._start = int(row.get(layout.START) or SECOND)
+        since = np.round(self._seconds() * SECOND)
+        is_known = np.abs(since) < LARGEST - self._start  # others are no seconds: no stamps
+        stamps = self._start + np.where(is_known, since, 0.0).astype(np.int64)
+        self._stamps = np.where(is_known, stamps, 0).tolist()
+
+    def _seconds(self) -> Array:
+        """
+        Return the timestamps of the rows, (N,), s; by the rate if they are multiples of it.
+
+        :raises RecordingError: if they are missing, or no numbers
+        """
+        path, fps = self._path, self._dataset.fps
+        if TIMESTAMP not in self._table.column_names:
+            raise RecordingError(
+                'dataset-timestamp-missing',
+                f'{path} has no column {TIMESTAMP}: add it (frame_index / fps, s), or leave it '
+                'out',
+            )
+        times = self._column(TIMESTAMP)
+        if times.size != self._table.num_rows:
+            raise RecordingError(
+                'dataset-timestamp',
+                f'{path}: {TIMESTAMP} has {times.size} numbers in {self._table.num_rows} rows, '
+                f'must have one in each: {AGAIN}',
+            )
+        times = times.ravel()
         if not np.isfinite(times).all():
             k = int(np.flatnonzero(~np.isfinite(times))[0])
             raise RecordingError(
                 'dataset-timestamp',
                 f'{path}: timestamp of row {k} is {times[k]}, must be finite: {AGAIN}',
             )
-        self._start = int(row.get(layout.START) or SECOND)
-        steps = np.round(times * dataset.fps)
-        exact = np.allclose(steps / dataset.fps, times, atol=1e-4)  # of float32
-        seconds = steps / dataset.fps if exact else times
-        self._stamps = (self._start + np.round(seconds * SECOND).astype(np.int64)).tolist()
+        kind = getattr(self._table[TIMESTAMP].type, 'value_type', self._table[TIMESTAMP].type)
+        rounding = np.finfo(np.float32 if pa.types.is_float32(kind) else np.float64).eps
+        steps = np.round(times * fps)
+        exact = np.allclose(steps / fps, times, rtol=rounding, atol=1e-4)
+        return steps / fps if exact else times
 
     def recording(self) -> Recording:
         dataset = self._dataset

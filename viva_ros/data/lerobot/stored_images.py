@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import Image
+from viva_ros.data.images import decode_stored
 from viva_ros.data.lerobot.metadata import READ_ERRORS
-from viva_ros.engine.image_decoding import decode_compressed
 
 ROW: Final = 'viva/row'  # column of ``own_rows``: the row in the file
 CELLS: Final = 8  # cells of a column in memory
@@ -134,7 +134,7 @@ class StoredImages(Sequence[Image]):
                 content = (self._root / str(cell['path'])).read_bytes()
             else:
                 raise InputError('image-cell', f'is {cell!r}, must be the bytes of an image')
-            return decode_compressed('', content)
+            return decode_stored(content)
         except (InputError, OSError) as error:
             raise RecordingError(
                 'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
