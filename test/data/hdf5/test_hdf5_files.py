@@ -4,6 +4,7 @@
 
 import json
 import multiprocessing
+import os
 import pickle
 import shlex
 import subprocess
@@ -114,15 +115,42 @@ def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         open_recording(path)
 
 
+#: Reads all images of a file in a worker process while the file is open here.
+WORKER = """
+import multiprocessing, sys
+from pathlib import Path
+from support.hdf5_episodes import numbers_of
+from support.in_place import episode
+from support.lerobot_datasets import number_of
+
+if __name__ == '__main__':
+    images = episode(Path(sys.argv[2])).cameras['top'].images
+    assert number_of(images[3]) == 3
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        print(*pool.apply(numbers_of, (images,)))
+    assert number_of(images[4]) == 4
+"""
+
+
 @pytest.mark.parametrize('start', ['fork', 'spawn'])
 def test_worker_process_opens_the_file_for_itself(tmp_path: Path, start: str) -> None:
+    """In a process of its own: a fork beside the threads of other tests may hang."""
+    path = write_aloha(tmp_path / 'a.hdf5', form='jpeg', attributes=RATED, names=NAMES)
+    (tmp_path / 'worker.py').write_text(WORKER)
+    found = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')])
+    done = subprocess.run(
+        [sys.executable, tmp_path / 'worker.py', start, path],
+        env={**os.environ, 'PYTHONPATH': found}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(row) for row in range(ROWS)]
+
+
+def test_pickled_images_open_the_file_again(tmp_path: Path) -> None:
     path = write_aloha(tmp_path / 'a.hdf5', form='jpeg', attributes=RATED, names=NAMES)
     images = episode(path).cameras['top'].images
     assert number_of(images[3]) == 3  # the handle is open
     assert numbers_of(pickle.loads(pickle.dumps(images))) == list(range(ROWS))
-    with multiprocessing.get_context(start).Pool(1) as pool:
-        assert pool.apply(numbers_of, (images,)) == list(range(ROWS))
-    assert number_of(images[4]) == 4
 
 
 def test_opening_reads_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
