@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from support.errors import raises
 from support.in_place import assert_equal_episodes, episode, numbers, write_map
-from support.lerobot_datasets import NAMES, number_of, write_lerobot
+from support.lerobot_datasets import FPS, NAMES, number_of, numbered, write_lerobot
 from support.video_folders import ROWS, joints, write_uneven_video, write_video_folder
 
 from viva_ros.cli.main import main
@@ -40,6 +41,20 @@ def test_frame_i_is_at_row_i(tmp_path: Path, table: str, suffix: str) -> None:
     assert numbers(one) == one.joints.positions[:, 0].tolist() == list(range(ROWS))
     assert one.joints.stamps.tolist() == [10**9 + k * 10**8 for k in range(ROWS)]
     assert one.name == 'ep' and one.label is None
+
+
+def test_avi_file_with_reordered_frames_is_refused(tmp_path: Path) -> None:
+    folder = write_video_folder(tmp_path / 'ep', videos={})
+    with av.open(str(folder / 'top.avi'), 'w') as out:
+        stream: Any = out.add_stream('libx264', rate=FPS, options={'bf': '2'})
+        stream.height, stream.width = numbered(0).shape[:2]
+        stream.pix_fmt = 'yuv420p'
+        for k in range(ROWS):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(k), format='rgb24')))
+        out.mux(stream.encode(None))
+    command = f'ffmpeg -i {folder / "top.avi"} {folder / "top.mp4"}'
+    with raises('video-untimed', folder / 'top.avi', 'B-frames', command):
+        episode(folder)
 
 
 def test_each_subfolder_is_an_episode(tmp_path: Path) -> None:

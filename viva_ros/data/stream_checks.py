@@ -19,6 +19,8 @@ from viva_ros.robot.topic_map import ImportLimits
 
 #: Time between the end of a stream and the begin of another that only clocks explain, s.
 OTHER_CLOCK: Final = 86_400.0
+#: Begin or end of an episode without frames of which an import tells, s.
+END: Final = 1.0
 INDEX_REMEDY: Final = 'set "stamp: frame_index" in the map'
 
 
@@ -118,7 +120,23 @@ def check_streams(streams: EpisodeStreams, at: Stamps, limits: ImportLimits) -> 
         f'{one.repeated} messages of {name} have the stamp of another: left out'
         for name, one in by_name.items() if one.repeated
     )  # fmt: skip
-    return StreamChecks(figures, skew, not_finite, reasons, notes)
+    return StreamChecks(figures, skew, not_finite, reasons, (*notes, *_ends_left_out(by_name, at)))
+
+
+def _ends_left_out(streams: Mapping[str, Frames | Joints], at: Stamps) -> list[str]:
+    """Return notes on a begin or end without frames, where a stream has no messages."""
+    known = {name: one.stamps for name, one in streams.items() if one.stamps.size}
+    if not known or not at.size:
+        return []
+    late = max(known, key=lambda name: int(known[name][0]))
+    early = min(known, key=lambda name: int(known[name][-1]))
+    before = int(at[0]) - min(int(stamps[0]) for stamps in known.values())
+    after = max(int(stamps[-1]) for stamps in known.values()) - int(at[-1])
+    return [
+        f'the {end} {span * 1e-9:.1f} s are left out: {name} has no message there'
+        for end, span, name in (('first', before, late), ('last', after, early))
+        if span * 1e-9 > END
+    ]
 
 
 def repeats(stamps: Stamps, at: Stamps) -> int:

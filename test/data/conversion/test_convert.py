@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -114,6 +115,23 @@ def test_only_the_episode_beyond_a_limit_is_refused(
 def test_invalid_stream_is_refused_by_name(tmp_path: Path, foreign_map, change, reason) -> None:
     write_bag(tmp_path / 'good')
     assert reason in one(tmp_path, write_bag(tmp_path / 'bad', change=change), foreign_map)
+
+
+@pytest.mark.parametrize(
+    ('silent', 'note'),
+    [
+        (('top', 2.0, 9.0), 'the last 2.1 s are left out: top has no message there'),
+        (('side', -1.0, 1.5), 'the first 1.5 s are left out: side has no message there'),
+    ],
+)
+def test_end_without_messages_within_the_limits_is_noted(
+    tmp_path: Path, map_file: Path, silent, note: str
+) -> None:
+    map_file.write_text(re.sub(r'max_gap: [\d.]+', 'max_gap: 3.0', map_file.read_text()))
+    bag, out = write_bag(tmp_path / 'bag', change={'silent': silent}), tmp_path / 'set'
+    report = import_all([bag], load_map(map_file), OUTCOME, out)
+    notes = report['episodes'][0]['notes']
+    assert [one for one in notes if 'left out' in one] == [note]
 
 
 @pytest.mark.parametrize(

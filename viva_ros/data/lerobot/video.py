@@ -10,6 +10,7 @@ of 4:2:0.
 
 import collections
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -184,6 +185,13 @@ def _index(path: Path, size: int, modified: int) -> VideoIndex:
             if packet.pts is not None and packet.size and not packet.is_discard
         ]  # fmt: skip
         unit = Fraction(stream.time_base or 1)
+        if container.format.name == 'avi' and stream.codec_context.has_b_frames:
+            raise RecordingError(
+                'video-untimed',
+                f'video {path} has B-frames, and AVI files have no times of frames: convert it, '
+                f'ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix(".mp4")))}'
+                ', and move it away; or record it without B-frames, or as MP4 or MKV',
+            )
     times = np.unique(np.array([pts for pts, _ in packets], dtype=np.int64))
     if len(times) != len(packets):
         raise RecordingError(
