@@ -176,12 +176,19 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 
 
 def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
-    """Wait for discovery: 1.5 s, and up to 3 s more until a monitor is known."""
+    """
+    Wait for discovery: 1.5 s, and up to 3 s more until the inputs of a monitor are known.
+
+    Topics are discovered one by one after their node, on a loaded machine seconds later.
+    """
     spin(executor, 1.0)
-    end = time.monotonic() + DISCOVERY
-    while time.monotonic() < end and node.get_namespace() not in _spaces(node, 'monitor'):
-        spin(executor, 0.2)
-    spin(executor, 0.5)  # topics are discovered after their node
+    end, known = time.monotonic() + DISCOVERY, _monitor_inputs(node)
+    spin(executor, 0.5)
+    while time.monotonic() < end:
+        earlier, known = known, _monitor_inputs(node)
+        if known and known == earlier:
+            return
+        spin(executor, 0.5)
 
 
 def _spaces(node: Node, name: str) -> list[str]:
@@ -191,13 +198,18 @@ def _spaces(node: Node, name: str) -> list[str]:
 
 def _inputs(node: Node, cameras: Iterable[str], joints: str) -> list[str]:
     """Return the input topics of the running monitor, or the default topics."""
-    if node.get_namespace() in _spaces(node, 'monitor'):
-        inputs = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
-        topics = [topic for topic, kinds in inputs if kinds[0] in INPUTS]
-        if topics:
-            return topics
+    if topics := _monitor_inputs(node):
+        return topics
     names = [*(f'{camera}/image_raw/compressed' for camera in cameras), joints]
     return [node.resolve_topic_name(name) for name in names]
+
+
+def _monitor_inputs(node: Node) -> list[str]:
+    """Return the input topics of the running monitor; empty without one."""
+    if node.get_namespace() not in _spaces(node, 'monitor'):
+        return []
+    subscribed = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
+    return [topic for topic, kinds in subscribed if kinds[0] in INPUTS]
 
 
 def _measure(
