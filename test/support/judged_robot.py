@@ -33,12 +33,12 @@ class JudgedRobot:
     def __init__(self, listener: Listener) -> None:
         self._publisher = listener.create_publisher(Value, 'value', qos.RELIABLE)
         self._words = listener.create_publisher(Bool, 'executing', qos.RELIABLE)
-        listener.create_timer(0.1, lambda: self._words.publish(Bool(data=self.executing)))
         self.listener = listener
+        self.executing, self.asked, self.way_home = True, 0, 0.5
+        listener.create_timer(0.1, lambda: self._words.publish(Bool(data=self.executing)))
         self.alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
         self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
         self.states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
-        self.executing, self.asked, self.way_home = True, 0, 0.5
         self.rate = 10.0  # Hz, as published
 
     def serve(self, accept: bool, message: str = '') -> None:
