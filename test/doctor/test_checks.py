@@ -11,7 +11,7 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
-from support.ros import wait
+from support.ros import PATIENCE, wait
 
 from viva_ros.cli import doctor
 from viva_ros.doctor import checks, shared_memory
@@ -160,6 +160,7 @@ def test_inputs_that_are_discovered_after_their_monitor_are_checked(
             node.create_subscription(Image, 'top/image_raw', print, qos.IMAGE)
 
     monkeypatch.setattr(checks, 'spin', subscribe_late)
+    monkeypatch.setattr(checks, 'DISCOVERY', PATIENCE)
     doctor.main(['--seconds', '0.5'])
     node.destroy_node()
     assert 'ERROR /top/image_raw: has no publisher' in capsys.readouterr().out
