@@ -77,29 +77,31 @@ def test_recording_without_outcome_is_refused(tmp_path: Path) -> None:
         cache.load([ref], tmp_path / 'cache', CUT)
 
 
+TOPICS = 'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\n'
+
+
+def labelled(folder: Path) -> cache.Cut:
+    """Label the recording 'bag' of a folder; return how it is cut."""
+    save(folder / NAME, {'bag': Annotation(True, 'fold')})
+    return replace(CUT, cameras=('top',), joint_names=tuple(LEFT))
+
+
 def test_frozen_camera_is_refused_in_place_as_on_import(tmp_path: Path) -> None:
     ref = resolve(still_scene().write(tmp_path / 'bag'))
-    save(tmp_path / NAME, {'bag': Annotation(True, 'fold')})
-    how = replace(CUT, cameras=('top',), joint_names=tuple(LEFT))
-    text = 'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\n'
-    (tmp_path / 'viva_map.yaml').write_text(text)
+    how = labelled(tmp_path)
+    (tmp_path / 'viva_map.yaml').write_text(TOPICS)
     with raises(
         'image-frozen', f'{ref.path}: top at stamp', 'frozen: same picture for 1.2 s',
         'raise "frozen_after" (s) in "limits" of the map',
     ):  # fmt: skip
         cache.load([ref], tmp_path / 'cache', how)
-    (tmp_path / 'viva_map.yaml').write_text(f'{text}limits: {{frozen_after: 5}}\n')
+    (tmp_path / 'viva_map.yaml').write_text(f'{TOPICS}limits: {{frozen_after: 5}}\n')
     assert len(cache.load([ref], tmp_path / 'cache', how).stamps) == 20
 
 
 def test_covered_camera_is_refused_in_place_as_on_import(tmp_path: Path) -> None:
     ref = resolve(still_scene(0).write(tmp_path / 'bag'))
-    save(tmp_path / NAME, {'bag': Annotation(True, 'fold')})
-    how = replace(CUT, cameras=('top',), joint_names=tuple(LEFT))
-    text = (
-        'cameras: {top: /top/image/compressed}\njoints: [{topic: /joint_states}]\nlimits:\n'
-        '  frozen_after: 5\n'
-    )
+    how, text = labelled(tmp_path), f'{TOPICS}limits:\n  frozen_after: 5\n'
     (tmp_path / 'viva_map.yaml').write_text(text)
     with raises(
         'image-implausible', f'{ref.path}: none of the 20 images of top', 'covered: contrast 0',

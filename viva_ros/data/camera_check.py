@@ -67,7 +67,8 @@ class CameraCheck:
         self._names, self._positions = names, positions
         repeats = rules is None or rules.may_repeat
         self._frozen = FrozenPicture(rules.settings) if rules and not repeats else None
-        self._read, self._implausible, self._first = 0, 0, ''
+        self._read, self._implausible = 0, 0
+        self._first = ('', '')  # place and fault of the first implausible image
 
     def where(self, row: int) -> str:
         """Return the camera and the stamp of an image, for a text."""
@@ -87,7 +88,8 @@ class CameraCheck:
             self._read += 1
             if fault := check_picture(image, self._rules.settings):
                 self._implausible += 1
-                self._first = self._first or f'{self.where(row)}: {fault}'
+                if self._implausible == 1:
+                    self._first = (self.where(row), fault)
         return image
 
     def _compared(self, images: Sequence[Image], row: int, at: int) -> Image:
@@ -113,13 +115,14 @@ class CameraCheck:
         """
         if not self._implausible:
             return []
+        first = ': '.join(self._first)
         if self._implausible < self._read:
-            text = f'{self._implausible} images of {self._camera} are unknown live, the first: '
-            return [f'{text}{self._first}']
-        limit = LIMITS[self._first.partition(' s: ')[2].partition(':')[0]]
+            count = self._implausible
+            return [f'{count} images of {self._camera} are unknown live, the first: {first}']
+        limit = LIMITS[self._first[1].partition(':')[0]]
         raise RecordingError(
             'image-implausible',
             f'none of the {self._read} images of {self._camera} is plausible, the first: '
-            f'{self._first}: leave the camera out of the map, or the recording, or, if its images '
+            f'{first}: leave the camera out of the map, or the recording, or, if its images '
             f'are like that in normal use, set "{limit}" in "limits" of the map',
         )

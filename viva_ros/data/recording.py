@@ -16,7 +16,7 @@ from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import ALWAYS, Frames
 from viva_ros.data.images import SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
-from viva_ros.data.stamps import Stamps, ordered
+from viva_ros.data.stamps import INDEX_REMEDY, Stamps, ordered
 from viva_ros.data.video_packets import RecordedFrame, VideoMessages, VideoPictures, as_video
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 from viva_ros.robot.topic_map import ImportLimits
@@ -196,10 +196,7 @@ class Recording:
     def unstamped_text(self, topic: str) -> str:
         """Return the text on a topic whose messages all lack a stamp."""
         if SOURCE in self.metadata:
-            return (
-                f'{topic} of {self.path} has timestamps that are no seconds: set "stamp: '
-                'frame_index" in the map if the rows have a constant rate'
-            )
+            return f'{topic} of {self.path} has timestamps that are no seconds: {INDEX_REMEDY}'
         return (
             f'{topic} has messages without a stamp only: set "stamp: received" for this topic in '
             'the map, or set the stamp in its driver'

@@ -19,6 +19,7 @@ import numpy as np
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.outcome import WORDS, outcome
 from viva_ros.data.episode import (
+    ALWAYS,
     ATTEMPT_TIME,
     RETRY_TIME,
     Annotation,
@@ -51,7 +52,6 @@ LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 TIMES: Final = ('inject', 'visible', 'manifest')
 RECORDED: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # suffixes of files with recordings
-ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ two stretches of time, so the step is measured and the caller refuses the stream
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Stamps = NDArray[np.int64]  # ns
+
+#: Remedy for timestamps of a dataset.
+INDEX_REMEDY: Final = 'set "stamp: frame_index" in the map if the rows have a constant rate'
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def step_back_text(name: str, backwards: float, period: float, is_dataset: bool 
         return ''
     remedy = 'set "stamp: received" for it in the map, or split the recording there'
     if is_dataset:
-        remedy = 'set "stamp: frame_index" in the map if the rows have a constant rate'
+        remedy = INDEX_REMEDY
     return (
         f'stamps of {name} go back by {backwards:.3f} s, at most one period ({period:.3f} s) is '
         f'allowed: the clock was set, or two publishers share the topic; {remedy}'

@@ -14,14 +14,13 @@ import numpy as np
 
 from viva_ros.data.episode import NOT_FINITE, Frames, Joints
 from viva_ros.data.joint_groups import held, speed_faults
-from viva_ros.data.stamps import Stamps, period_of, step_back_text
+from viva_ros.data.stamps import INDEX_REMEDY, Stamps, period_of, step_back_text
 from viva_ros.robot.topic_map import ImportLimits
 
 #: Time between the end of a stream and the begin of another that only clocks explain, s.
 OTHER_CLOCK: Final = 86_400.0
-#: Begin or end of an episode without frames of which an import tells, s.
+#: A begin or end without frames that is longer is noted, s.
 END: Final = 1.0
-INDEX_REMEDY: Final = 'set "stamp: frame_index" in the map'
 
 
 @dataclass(frozen=True)
@@ -192,7 +191,7 @@ def _stream_refusals(
     streams: EpisodeStreams, figures: Mapping[str, StreamFigures], limits: ImportLimits
 ) -> list[tuple[str, str]]:
     reasons = []
-    remedy = f'; if the rows have a constant rate, {INDEX_REMEDY}' if streams.is_dataset else ''
+    remedy = f'; {INDEX_REMEDY}' if streams.is_dataset else ''
     for name, one in figures.items():
         lost = getattr(streams.by_name[name], 'lost', '')
         if lost and not one.messages:
@@ -215,8 +214,7 @@ def _stream_refusals(
         if repeated and streams.is_dataset:
             reasons.append((
                 'stream-stamps-repeat',
-                f'{repeated} rows of {name} have the timestamp of another: set "stamp: '
-                'frame_index" in the map if the rows have a constant rate',
+                f'{repeated} rows of {name} have the timestamp of another: {INDEX_REMEDY}',
             ))  # fmt: skip
     return reasons
 

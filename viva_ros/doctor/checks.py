@@ -177,7 +177,7 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 
 def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
     """
-    Wait for discovery: 1.5 s, and up to 3 s more until the inputs of a monitor are known.
+    Wait for discovery: at least 1.5 s, at most 4.5 s, until the inputs of a monitor are known.
 
     Topics are discovered one by one after their node, on a loaded machine seconds later.
     """

@@ -31,7 +31,7 @@ class Leadership:
         self._older, self._heard = 0, -DISCOVERY_TIME  # session of an older one, 0: none; time, s
         self._contested = False  # whether another supervisor publishes alerts
         self.reason = ''  # why this supervisor is passive; '' if it is active
-        self.rival_ended = False  # whether the others have stopped to publish alerts just now
+        self.rival_ended = False  # whether the others have just stopped publishing alerts
 
     def note_alert(self, session: int) -> bool:
         """Note the session of an alert; return whether its supervisor is older."""

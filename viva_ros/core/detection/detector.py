@@ -184,9 +184,9 @@ class Detector:
 
     def _begin(self, stamp: int, episode_id: str, fault: str, executing: bool) -> list[Event]:
         """Reset at the start of an episode or of execution, or after a jump of time."""
-        begins = self._newest is None or episode_id != self.episode_id
+        is_first = self._newest is None
         jumped = self._went_back(stamp, known=not fault)
-        begins = begins or jumped
+        begins = is_first or jumped or episode_id != self.episode_id
         if not begins and executing == self._executing:
             return []
         self.episode_id, self._executing = episode_id, executing

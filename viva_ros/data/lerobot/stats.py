@@ -66,6 +66,7 @@ class ColourHistogram:
         :returns: as ``of_rows`` of all pixels, (3, 1, 1) each; 'count' is the number of images
         """
         levels = np.arange(256) / 255.0
+        # No matrix product: it starts BLAS, which ends the process if memory does not suffice.
         mean = (self._counts * levels).sum(axis=1) / self._counts[0].sum()
         spread = (self._counts * (levels - mean[:, None]) ** 2).sum(axis=1)
         found = {
