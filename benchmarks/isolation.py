@@ -28,7 +28,7 @@ import psutil
 import viva_ros.nodes.main  # noqa: F401  (the child of a node imports it again)
 from viva_ros.engine import shared_memory
 from viva_ros.engine.factory import load
-from viva_ros.engine.isolated_process import LOAD_TIMEOUT, Child
+from viva_ros.engine.isolated_process import Child
 
 MESSAGE: Final = b'12345678'
 MESSAGES: Final = 2000
@@ -50,7 +50,7 @@ def start_own(folder: Path, task: str) -> tuple[float, float]:
     """Return seconds until the engine is loaded, and MiB of the child."""
     began = time.perf_counter()
     child = Child([str(folder), task, KIND])
-    child.wait_loaded(LOAD_TIMEOUT)
+    child.wait_loaded()
     spent, memory = time.perf_counter() - began, resident(child.process.pid)
     child.kill()
     return spent, memory

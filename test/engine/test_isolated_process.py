@@ -140,10 +140,15 @@ def test_interrupt_ends_an_engine_that_is_being_loaded() -> None:
     children: list[int] = []
 
     def interrupt(engine: ProcessEngine) -> None:
+        while not engine.process_id:  # it waits for a slot to load
+            time.sleep(0.001)
         children.append(engine.process_id)
         os.kill(engine.process_id, signal.SIGSTOP)  # else it could finish loading first
-        threading.Thread(target=engine.interrupt).start()
+        engine.interrupt()
+
+    def begin(engine: ProcessEngine) -> None:
+        threading.Thread(target=interrupt, args=(engine,)).start()
 
     with raises('engine-process-start', 'SIGKILL', of=EngineError):
-        ProcessEngine(engine_folder('', TASK), TASK, 'auto', PATIENCE, interrupt)
+        ProcessEngine(engine_folder('', TASK), TASK, 'auto', PATIENCE, begin)
     assert not psutil.pid_exists(children[0])

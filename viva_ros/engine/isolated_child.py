@@ -25,9 +25,9 @@ def main(argv: Sequence[str]) -> int:
     """
     Serve until the socket is closed.
 
-    :param argv: folder, task, kind, descriptor of the socket
+    :param argv: folder, task, kind, descriptor of the socket, and of a slot to load, if any
     """
-    folder, task, kind, descriptor = argv
+    folder, task, kind, descriptor, *slots = argv
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     connection = socket.socket(fileno=int(descriptor))
@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
     except VivaError as error:
         connection.send(shared_memory.reply(0, *shared_memory.failure(error)))
         return 1
+    for slot in slots:
+        os.close(int(slot))
     try:
         serve(engine, connection)
     except OSError:  # the parent has ended

@@ -3,11 +3,14 @@
 """
 An engine in its own process: a library that hangs is killed with the process, which restarts.
 
-While the engine is loaded again, each estimate fails at once with the reason.
+A process that waits for a processor does not hang: it is given time (``core/progress_watch``).
+Loading takes much processor time, so after each kill the next load waits longer, and few engines
+of a machine load at once. Until the engine is loaded again, each estimate fails at once with the
+reason.
 """
 
 import os
-import select
+import random
 import signal
 import socket
 import subprocess
@@ -16,18 +19,22 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.progress_watch import ProgressLimits, ProgressWatch, RestartBackoff
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.background_task import nothing
+from viva_ros.engine.load_slots import LONGEST_WAIT, slot_count, take_slot
+from viva_ros.engine.usage import process_usage
 
-LOAD_TIMEOUT: Final = 120.0  # s
-RESTART_AFTER: Final = 1.0  # s between two starts, for an engine that always fails
+LOAD_LIMITS: Final = ProgressLimits(idle=120.0, wall=600.0)
+SLOT_PERIOD: Final = 0.2  # s, at most, between two looks for a free slot
 
 
 class ProcessEngine:
@@ -39,30 +46,40 @@ class ProcessEngine:
 
     def __init__(
         self, folder: Path, task: str, kind: str, patience: float,
-        started: Callable[['ProcessEngine'], Any] = nothing,
+        started: Callable[['ProcessEngine'], Any] = nothing, overload: float = 0.0,
     ) -> None:  # fmt: skip
         """
-        Start the child, and wait until it has loaded the engine.
+        Start the child when few others load, and wait until it has loaded the engine.
 
-        :param patience: time limit of an estimate, s; then the child is killed
+        :param patience: time of an estimate without progress, s; then the child is killed
         :param started: called with this engine before it waits: ``interrupt`` ends the wait
+        :param overload: wall time of an estimate that waits for a processor, s, likewise
         :raises EngineError: as ``load`` would
         """
         self._arguments = [str(folder), task, kind]
-        self._patience = patience
+        self._limits = ProgressLimits(patience, overload)
         self._guard = threading.Lock()  # between close and a restart
-        self._open = True
+        self._closed = threading.Event()
         self.restarts = 0
         self._why = ''  # reason of the last restart
-        self._child = Child(self._arguments)
-        self._began = time.monotonic()
+        self._backoff = RestartBackoff()
+        self._due: float | None = None  # of the next start, while there is no child
+        self._watch: ProgressWatch | None = None  # of the estimate that runs
+        self._child: Child | None = None
         started(self)
-        self.info = self._child.wait_loaded(LOAD_TIMEOUT)
+        self.info = self._start(self._wait_for_slot()).wait_loaded()
 
     @property
     def process_id(self) -> int:
-        """Process id of the child."""
-        return self._child.process.pid
+        """Process id of the child; 0 while there is none."""
+        child = self._child
+        return 0 if child is None else child.process.pid
+
+    @property
+    def delay(self) -> str:
+        """Why the running estimate has not ended yet, for a person; '' without a reading."""
+        watch = self._watch
+        return '' if watch is None else watch.delay
 
     def estimate(self, observation: Observation) -> Estimate:
         """
@@ -70,19 +87,25 @@ class ProcessEngine:
 
         :raises EngineError: also while the engine is loaded again
         """
-        if not self._child.loaded:
-            self._check_restart()
+        child = self._child
+        if child is None or not child.loaded:
+            child = self._resume()
+        self._watch = ProgressWatch(self._limits, time.monotonic())
         try:
-            return self._child.ask(observation, self._patience)
+            made = child.ask(observation, self._watch)
         except LostError as error:
-            self._why = str(error)
-            self._restart()
-            raise EngineError('engine-process-lost', f'{error}: it is being restarted') from error
+            self._lose(str(error))
+            raise EngineError('engine-process-lost', f'{error}: {self._next()}') from error
+        finally:
+            self._watch = None
+        self._backoff.succeed(time.monotonic())
+        return made
 
     def free(self) -> None:
         """Free all that the engine holds, and wait until it is loaded again."""
-        self._restart()
-        self._child.wait_loaded(LOAD_TIMEOUT)
+        self._kill()
+        self.restarts += 1
+        self._start(self._wait_for_slot()).wait_loaded()
 
     def interrupt(self) -> None:
         """End an estimate that hangs; the engine cannot be used afterwards."""
@@ -90,36 +113,96 @@ class ProcessEngine:
 
     def close(self) -> None:
         """Kill the child, which has nothing to clean up."""
-        with self._guard:
-            self._open = False
-            self._child.kill()
+        self._closed.set()
+        self._kill()
 
-    def _check_restart(self) -> None:
-        """Use the restarted child if it has loaded the engine."""
-        if not self._child.is_readable(0.0):
-            if time.monotonic() - self._began > LOAD_TIMEOUT:
-                self._restart()
-            raise EngineError('engine-restarting', f'{self._why}: it is being restarted')
+    def _resume(self) -> 'Child':
+        """
+        Return the child if it has loaded the engine again; start it when it is due.
+
+        :raises EngineError: otherwise, with the reason of the restart and the state of the load
+        """
+        child = self._child
+        if self._due is not None:
+            self._start_if_due(self._due)
+        elif child is not None and shared_memory.is_readable(child.connection, 0.0):
+            self._check_loaded(child)
+            return child
+        elif child is not None and (fault := child.stuck()):
+            self._lose(fault)
+        raise EngineError('engine-restarting', f'{self._why}: {self._next()}')
+
+    def _start_if_due(self, due: float) -> None:
+        now = time.monotonic()
+        if now < due:
+            return
+        slot = take_slot()
+        if slot is None and now - due < LONGEST_WAIT:
+            return
+        self.restarts += 1
+        self._start(slot)
+
+    def _check_loaded(self, child: 'Child') -> None:
+        """Check what the restarted child has loaded."""
         try:
-            info = self._child.wait_loaded(0.0)
-        except VivaError:
-            if time.monotonic() - self._began > RESTART_AFTER:
-                self._restart()
+            info = child.wait_loaded()
+        except VivaError as error:
+            self._lose(str(error))
             raise
         if info != self.info:
-            self._child.kill()
+            child.kill()
             raise EngineError(
                 'engine-exchanged',
                 'engine was exchanged while it ran: clean up and configure again',
             )
 
-    def _restart(self) -> None:
+    def _next(self) -> str:
+        """Return what happens before the engine is loaded again, for a person."""
+        if self._due is None:
+            return f'it is being restarted (restart {self.restarts})'
+        number, wait = self.restarts + 1, self._due - time.monotonic()
+        if wait > 0.0:
+            return f'waiting {wait:.1f} s before engine is loaded again (restart {number})'
+        return (
+            f'waiting for other engines to load, {slot_count()} at once on this machine '
+            f'(restart {number})'
+        )
+
+    def _wait_for_slot(self) -> socket.socket | None:
+        """Wait until a slot is free, for LONGEST_WAIT at most."""
+        end = time.monotonic() + LONGEST_WAIT
+        slot = take_slot()
+        while slot is None and time.monotonic() < end:
+            if self._closed.wait(random.uniform(0.1, 1.0) * SLOT_PERIOD):
+                return None
+            slot = take_slot()
+        return slot
+
+    def _start(self, slot: socket.socket | None) -> 'Child':
+        """
+        Start a child.
+
+        :param slot: for the child, which frees it when it has loaded the engine
+        :raises EngineError: if this engine was closed
+        """
+        with self._guard, slot or nullcontext():
+            if self._closed.is_set():
+                raise EngineError(
+                    'engine-process-closed', 'engine was closed: clean up and configure again'
+                )
+            self._child, self._due = Child(self._arguments, slot), None
+            return self._child
+
+    def _lose(self, why: str) -> None:
+        """Kill the child; the next one starts after a random share of a growing delay."""
+        self._why = why
+        self._kill()
+        self._due = time.monotonic() + self._backoff.fail(random.random())
+
+    def _kill(self) -> None:
         with self._guard:
-            self._child.kill()
-            if self._open:
-                self._child = Child(self._arguments)
-                self._began = time.monotonic()
-                self.restarts += 1
+            if self._child is not None:
+                self._child.kill()
 
 
 @cache
@@ -142,34 +225,39 @@ class LostError(Exception):
 class Child:
     """One process that loads an engine once."""
 
-    def __init__(self, arguments: list[str]) -> None:
-        self._socket, theirs = shared_memory.pair()
+    def __init__(self, arguments: list[str], slot: socket.socket | None = None) -> None:
+        """
+        Start the process.
+
+        :param arguments: folder, task and kind of the engine
+        :param slot: see ``load_slots``
+        """
+        self.connection, theirs = shared_memory.pair()
         line = [sys.executable, '-m', 'viva_ros.engine.isolated_child', *arguments]
+        passed = [one.fileno() for one in (theirs, slot) if one is not None]
         with theirs:
             self.process = starter(os.getpid()).submit(
-                subprocess.Popen, [*line, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                subprocess.Popen, [*line, *map(str, passed)], pass_fds=passed,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             ).result()  # fmt: skip
         self._number = 0
+        self._loading = ProgressWatch(LOAD_LIMITS, time.monotonic())
         self.loaded = False
 
-    def is_readable(self, timeout: float) -> bool:
-        """Return whether a packet or the end of the child arrives within the timeout, s."""
-        try:
-            return bool(select.select([self._socket], [], [], timeout)[0])
-        except (OSError, ValueError):  # closed by another thread
-            return True
+    def stuck(self) -> str:
+        """Return why the child will not load its engine; '' while it makes progress."""
+        return self._loading.update(time.monotonic(), process_usage(self.process.pid))
 
-    def wait_loaded(self, timeout: float) -> EngineInfo:
+    def wait_loaded(self) -> EngineInfo:
         """
         Wait until the child has loaded the engine.
 
-        :param timeout: s
-        :raises VivaError: as ``load`` would; EngineError if the child ended or took too long
+        :raises VivaError: as ``load`` would; EngineError if the child ended or is stuck
         """
         try:
-            if not self.is_readable(timeout):
-                raise LostError(f'engine was not loaded after {timeout:g} s')
+            fault = shared_memory.await_packet(self.connection, self.process.pid, self._loading)
+            if fault:
+                raise LostError(fault)
             status, text = self._receive()
         except LostError as error:
             self.kill()
@@ -180,27 +268,28 @@ class Child:
             self.kill()
         shared_memory.check_done(status, text)
         info = shared_memory.info_from(text)
-        self._memory = shared_memory.share(self._socket, info)
+        self._memory = shared_memory.share(self.connection, info)
         self.loaded = True
         return info
 
-    def ask(self, observation: Observation, patience: float) -> Estimate:
+    def ask(self, observation: Observation, watch: ProgressWatch) -> Estimate:
         """
         Estimate.
 
-        :param patience: time limit, s
-        :raises LostError: without an answer in time
+        :param watch: of this estimate
+        :raises LostError: if the child makes no progress, or has ended
         :raises InputError: as ``Engine.estimate``
         :raises EngineError: likewise
         """
         self._memory.put(observation)
         self._number += 1
         try:
-            self._socket.send(shared_memory.REQUEST.pack(self._number))
+            self.connection.send(shared_memory.REQUEST.pack(self._number))
         except OSError as error:
             raise LostError(self._ending()) from error
-        if not self.is_readable(patience):
-            raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
+        fault = shared_memory.await_packet(self.connection, self.process.pid, watch)
+        if fault:
+            raise LostError(f'{fault}, its process was killed')
         shared_memory.check_done(*self._receive())
         return self._memory.estimate()
 
@@ -210,13 +299,13 @@ class Child:
         self.process.kill()
         self.process.wait()
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a waiting thread
+            self.connection.shutdown(socket.SHUT_RDWR)  # wakes a waiting thread
         except OSError:  # the child has closed its end before
             pass
 
     def _receive(self) -> tuple[int, str]:
         try:
-            packet = self._socket.recv(shared_memory.MAX_PACKET)
+            packet = self.connection.recv(shared_memory.MAX_PACKET)
         except OSError:
             packet = b''
         if len(packet) < shared_memory.REPLY.size:

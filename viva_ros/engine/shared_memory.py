@@ -12,8 +12,10 @@ import json
 import math
 import mmap
 import os
+import select
 import socket
 import struct
+import time
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -29,8 +31,10 @@ from viva_ros.core.errors import (
     VivaError,
 )
 from viva_ros.core.observation import Estimate, Image, Observation
+from viva_ros.core.progress_watch import ProgressWatch
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import arrange, letterbox
+from viva_ros.engine.usage import process_usage
 
 REPLY: Final = struct.Struct('<QB')  # number of the request, status; then a text
 DONE, FAILED = range(2)
@@ -77,6 +81,28 @@ def attach(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
         return ObservationMemory(descriptors[0], info)
     finally:
         os.close(descriptors[0])
+
+
+def is_readable(connection: socket.socket, timeout: float) -> bool:
+    """Return whether a packet, or the end of the other process, arrives within the timeout, s."""
+    try:
+        return bool(select.select([connection], [], [], timeout)[0])
+    except (OSError, ValueError):  # closed by another thread
+        return True
+
+
+def await_packet(connection: socket.socket, process_id: int, watch: ProgressWatch) -> str:
+    """
+    Wait for a packet, or the end of the other process, while that process makes progress.
+
+    :param process_id: of the other process
+    :returns: '' if there is one; why the other process is given up otherwise
+    """
+    while not is_readable(connection, watch.limits.period):
+        fault = watch.update(time.monotonic(), process_usage(process_id))
+        if fault and not is_readable(connection, 0.0):
+            return fault
+    return ''
 
 
 def reply(number: int, status: int = DONE, text: str = '') -> bytes:

@@ -8,9 +8,12 @@ ticks of 10 ms, the time of one estimate; /proc/PID/schedstat counts the first t
 """
 
 import ctypes
+import os
 import time
 from pathlib import Path
 from typing import Final
+
+from viva_ros.core.progress_watch import ProcessUsage, ThreadUsage
 
 
 def peak_mib(process: int | str = 'self') -> float:
@@ -46,6 +49,53 @@ def cpu_seconds(process_id: int) -> float:
         return time.clock_gettime((~process_id << 3) | SCHEDULED)
     except OSError:
         return float('nan')
+
+
+PROC: Final = Path('/proc')
+#: Fields of /proc/PID/stat behind the name of the program (proc_pid_stat(5)).
+STATE, MAJOR_FAULTS, USER_TICKS, SYSTEM_TICKS = 0, 9, 11, 12
+RUNNABLE: Final = 'R'
+
+
+def process_usage(process_id: int, proc: Path = PROC) -> ProcessUsage | None:
+    """
+    Return what each thread of a process has used and waited for.
+
+    A kernel without schedstat counts CPU time in ticks of 10 ms, and no waiting.
+
+    :param proc: where the kernel shows processes
+    :returns: None if it does not show this process
+    """
+    folder = proc / str(process_id)
+    threads = {}
+    try:
+        faults = int(_fields(folder / 'stat')[MAJOR_FAULTS])
+        numbers = [int(name) for name in os.listdir(folder / 'task')]
+    except (OSError, ValueError, IndexError):
+        return None
+    for number in numbers:
+        try:
+            threads[number] = _thread_usage(folder / 'task' / str(number))
+        except (OSError, ValueError, IndexError):  # it has ended
+            continue
+    return ProcessUsage(threads, faults) if threads else None
+
+
+def _thread_usage(folder: Path) -> ThreadUsage:
+    fields = _fields(folder / 'stat')
+    runnable = fields[STATE] == RUNNABLE
+    try:
+        used, waited, *_ = (folder / 'schedstat').read_text().split()
+    except (OSError, ValueError):
+        used = waited = '0'
+    if int(used):
+        return ThreadUsage(1e-9 * int(used), 1e-9 * int(waited), runnable)
+    ticks = int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])
+    return ThreadUsage(ticks / os.sysconf('SC_CLK_TCK'), 0.0, runnable)
+
+
+def _fields(path: Path) -> list[str]:
+    return path.read_text(encoding='utf-8', errors='replace').rpartition(')')[2].split()
 
 
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h

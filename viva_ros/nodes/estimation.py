@@ -38,8 +38,10 @@ def load_engine(settings: MonitorSettings, started: OnStart = nothing) -> Engine
 
     def own() -> Engine:
         if settings.isolate:
-            kind, patience = settings.engine_kind, settings.estimate_timeout
-            return ProcessEngine(folder, settings.task, kind, patience, started)
+            return ProcessEngine(
+                folder, settings.task, settings.engine_kind, settings.estimate_timeout, started,
+                settings.overload_timeout,
+            )  # fmt: skip
         return load(folder, settings.task, settings.engine_kind)
 
     if not settings.engine_server:
@@ -123,6 +125,19 @@ class Estimation:
     def restarts(self) -> int:
         """Return the number of restarts of the isolated engine process."""
         return self._engine.restarts if isinstance(self._engine, Interruptible) else 0
+
+    def delay(self, limit: float) -> str:
+        """
+        Return why the current estimate has not ended, for a person.
+
+        :param limit: of its time, s
+        """
+        engine = self._engine
+        known = engine.delay if isinstance(engine, ProcessEngine | SharedEngine) else ''
+        return known or (
+            f'the engine has not answered for {self.busy_for:.1f} s, limit {limit:g} s: restart '
+            'the node'
+        )
 
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:
         """Start an estimate; only when idle."""

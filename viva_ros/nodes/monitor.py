@@ -389,10 +389,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _hang_text(self) -> str:
         assert self._estimation is not None
-        return (
-            f'the engine has not answered for {self._estimation.busy_for:.1f} s, limit '
-            f'{self.settings.estimate_timeout:g} s: restart the node'
-        )
+        return self._estimation.delay(self.settings.estimate_timeout)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

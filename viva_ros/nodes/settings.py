@@ -55,7 +55,18 @@ class MonitorSettings:
         'Time-out for publishers of all inputs at configure, s; 0: no check.',
         at_least=0.0,
     )
-    estimate_timeout: float = setting(1.0, 'Time-out of an estimate, s.', above=0.0)
+    estimate_timeout: float = setting(
+        1.0,
+        'Time-out of an estimate, s; time in which the engine process uses or waits for a '
+        'processor is judged apart.',
+        above=0.0,
+    )
+    overload_timeout: float = setting(
+        30.0,
+        'The same for an engine process that waits for a processor, s; below '
+        "'estimate_timeout': no more time than that.",
+        above=0.0,
+    )
     isolate: bool = setting(
         True, 'Run the engine in a separate process, which is killed if it hangs.'
     )

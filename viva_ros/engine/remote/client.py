@@ -245,6 +245,11 @@ class SharedEngine:
         local = self._local.engine
         return local.restarts if isinstance(local, Interruptible) else 0
 
+    @property
+    def delay(self) -> str:
+        """Why the running estimate of the local engine has not ended yet; '' if not known."""
+        return str(getattr(self._local.engine, 'delay', ''))
+
     def estimate(self, observation: Observation) -> Estimate:
         """
         See ``Engine``.
