@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.windows import Smoother, Window
+from viva_ros.core.windows import RateMeter, Smoother, Window, is_slower
 
 S = 1_000_000_000
 
@@ -90,3 +90,27 @@ def test_window_without_span_holds_the_last_sample() -> None:
 def test_stamp_that_does_not_ascend_raises_value_error() -> None:
     with pytest.raises(ValueError, match='not later than the last'):
         window_of(1.0, (1.0, 0.0), (1.0, 0.0))
+
+
+def test_rate_is_of_the_last_span_and_unknown_before() -> None:
+    meter = RateMeter(5.0)
+    assert math.isnan(meter.rate(100.0))
+    for count in range(1, 51):
+        meter.add(100.0 + 0.1 * count)
+    assert math.isnan(meter.rate(105.0))
+    assert meter.rate(105.1) == pytest.approx(9.8), 'the first is 5 s old, and no longer counts'
+    assert meter.rate(107.6) == pytest.approx(4.8)
+    assert meter.rate(120.0) == 0.0
+
+
+def test_rate_is_measured_again_after_a_pause() -> None:
+    meter = RateMeter(5.0)
+    meter.add(0.0)
+    meter.add(60.0)
+    assert math.isnan(meter.rate(60.1)) and meter.rate(65.0) == 0.0
+
+
+@pytest.mark.parametrize(('found', 'slower'), [(10.0, 0), (8.4, 0), (8.3, 1), (5.0, 1), (0.0, 1)])
+def test_rate_is_slower_below_five_sixths(found: float, slower: int) -> None:
+    assert is_slower(found, 10.0) == bool(slower)
+    assert not is_slower(math.nan, 10.0)

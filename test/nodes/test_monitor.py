@@ -69,7 +69,7 @@ def test_value_and_forecast_are_estimated_from_inputs(processes, listener, level
     assert (plots[-1].width, plots[-1].height, plots[-1].encoding) == (480, 240, 'rgb8')
     assert 'value +0.25' in markers[-1].markers[0].text
     wait(
-        lambda: any('values in the last second' in s.message for d in diagnoses for s in d.status),
+        lambda: any('values in the last ' in s.message for d in diagnoses for s in d.status),
         'a diagnosis of the values',
     )
     keys = {v.key for d in diagnoses for status in d.status for v in status.values}

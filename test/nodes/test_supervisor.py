@@ -211,3 +211,19 @@ def test_best_effort_value_error_names_topic_and_policy(start_supervisor, listen
     found = next(s for d in diagnoses for s in d.status if 'incompatible' in s.message)
     assert found.level == DiagnosticStatus.ERROR
     assert '/value' in found.message and 'RELIABILITY' in found.message
+
+
+def test_values_slower_than_calibrated_are_a_warning(robot, start_supervisor, listener):
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    start_supervisor(*QUICK, '-p', 'silence.silence_after:=10.0')
+    robot.ready()
+    slow = 'Hz, must be at 10 Hz, for which thresholds hold'
+
+    def warned() -> bool:
+        robot.send(0.5)
+        time.sleep(0.25)
+        found = [s for d in list(diagnoses) for s in d.status if s.name == '/supervisor: watch']
+        return any(s.level == DiagnosticStatus.WARN and slow in s.message for s in found)
+
+    wait(warned, 'a warning')
+    assert not [a for a in robot.alerts if a.level == Alert.ALARM]

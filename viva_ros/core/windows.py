@@ -10,11 +10,48 @@ beginning.
 import math
 from collections import deque
 from itertools import islice
+from typing import Final
 
 
 def seconds(later: int, earlier: int) -> float:
     """Return the time between two stamps, s."""
     return (later - earlier) * 1e-9
+
+
+SLOWER: Final = 1.2  # ratio of rates, from which values are slower: jitter loses single frames
+
+
+def is_slower(found: float, rate: float) -> bool:
+    """Return whether a rate that was found is lower than a set one, both Hz; False if NaN."""
+    return SLOWER * found < rate
+
+
+class RateMeter:
+    """
+    Rate of events in the last ``span`` seconds, from the steady times of their arrival.
+
+    The measurement begins with the first event, and again with the first after a pause of a span.
+    """
+
+    def __init__(self, span: float) -> None:
+        self._span, self._began = span, math.inf
+        self._events: deque[float] = deque()
+
+    def add(self, now: float) -> None:
+        """Add an event at a steady time, s."""
+        self._drop(now)
+        if not self._events:
+            self._began = now
+        self._events.append(now)
+
+    def rate(self, now: float) -> float:
+        """Return the rate, Hz; NaN before the measurement has lasted for a span."""
+        self._drop(now)
+        return len(self._events) / self._span if now - self._began >= self._span else math.nan
+
+    def _drop(self, now: float) -> None:
+        while self._events and self._events[0] <= now - self._span:
+            self._events.popleft()
 
 
 class Smoother:

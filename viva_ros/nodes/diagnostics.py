@@ -3,6 +3,7 @@
 """Entries of /diagnostics; rate, latency and faults of the values within the last second."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -10,6 +11,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
+
+from viva_ros.core.windows import RateMeter, is_slower
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
@@ -47,12 +50,17 @@ class Report:
 
 
 LATENCIES = 100  # of the percentiles
+RATE_SPAN = 5.0  # s
 
 
 class Health:
     """Counts the published values."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float) -> None:
+        """:param rate: at which values are to be published, Hz."""
+        self._set_rate = rate
+        self._reported = time.monotonic()
+        self._rate = RateMeter(RATE_SPAN)
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._skews: deque[float] = deque(maxlen=LATENCIES)
         self._known = self._unknown = 0
@@ -64,6 +72,7 @@ class Health:
         self._skews.append(skew)
         self._known += 1
         self._reason = ''
+        self._rate.add(time.monotonic())
 
     def note_unknown(self, reason: str) -> None:
         """Count an unknown value."""
@@ -71,20 +80,38 @@ class Health:
         self._reason = reason
 
     def diagnose(self, report: Report) -> None:
-        """Report on the time since the last report."""
-        level, text = OK, f'{self._known} values in the last second'
+        """Report on the time since the last report, which a busy machine may delay."""
+        now = time.monotonic()
+        span, self._reported = max(now - self._reported, 1e-3), now
+        rate = self._rate.rate(now)
+        level, text = OK, f'{self._known} values in the last {span:.1f} s'
         if self._reason:
             level, text = WARN, f'unknown: {self._reason}'
-        report.add('value', level, text, self._figures())
+        elif is_slower(rate, self._set_rate):
+            level, text = WARN, too_slow(rate, self._set_rate)
+        report.add('value', level, text, self._figures(span))
         self._known = self._unknown = 0
 
-    def _figures(self) -> dict[str, object]:
-        figures: dict[str, object] = {'rate_hz': self._known, 'unknown_hz': self._unknown}
+    def _figures(self, span: float) -> dict[str, object]:
+        total = max(1, self._known + self._unknown)
+        figures: dict[str, object] = {
+            'rate_hz': round(self._known / span), 'unknown_hz': round(self._unknown / span),
+            'unknown_share': f'{self._unknown / total:.2f}',
+        }  # fmt: skip
         if self._latencies:
             p50, p95 = np.percentile(self._latencies, (50, 95))
             figures |= {'latency_p50_ms': f'{1e3 * p50:.1f}', 'latency_p95_ms': f'{1e3 * p95:.1f}'}
             figures['skew_max_ms'] = f'{1e3 * max(self._skews):.1f}'
         return figures
+
+
+def too_slow(rate: float, expected: float) -> str:
+    """Return the text of values that are slower than their rate, both Hz."""
+    return (
+        f'known values come at {rate:.1f} Hz, must be at {expected:.4g} Hz, for which thresholds '
+        'hold: see the engine and the inputs in /diagnostics, and end other programs; or '
+        "calibrate with 'viva calibrate --rate' for a rate that this machine reaches"
+    )
 
 
 def open_handles() -> int:

@@ -98,7 +98,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         for text in robot.notes:
             self.get_logger().warning(text)
         self._task = settings.task
-        self._episodes, self._health = Episodes(settings.task), Health()
+        self._episodes, self._health = Episodes(settings.task), Health(settings.rate)
         self._inputs = Inputs(self, robot, settings, info, self._on_image)
         self._options, self._pictures = robot.options, robot.pictures
         self.keep(Inputs.destroy, self._inputs)

@@ -31,12 +31,13 @@ from viva_ros.core.errors import CalibrationError, VivaError
 from viva_ros.core.events import Event, Level, worst
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
+from viva_ros.core.windows import RateMeter, is_slower
 from viva_ros.engine.resources import calibrations
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.alert_publisher import AlertPublisher
 from viva_ros.nodes.convert import to_details, to_ns
-from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.diagnostics import ERROR, OK, RATE_SPAN, WARN, Report, too_slow
 from viva_ros.nodes.leadership import Leadership
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
@@ -120,6 +121,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _begin_silence(self, settings: SupervisorSettings) -> None:
         self._heard_at: float | None = None
         self._started = time.monotonic()
+        self._rate = RateMeter(RATE_SPAN)
         self._silence = Silence(settings.silence, self._started)
 
     def stop(self) -> None:
@@ -186,10 +188,16 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Report the level and the statistics of the rules."""
         level = self._level() if self.active else Level.OK
         fault = self._incompatible or self._engine_mismatch or self._robot.execution_unknown
-        duplicates = self._leadership.reason or self._duplicate_monitors()
+        duplicates = self._leadership.reason or self._duplicate_monitors() or self._too_slow(level)
         text = fault or duplicates or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if duplicates else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
+
+    def _too_slow(self, level: Level) -> str:
+        """Return a text if known values are slower than the calibrated rate; '' otherwise."""
+        rate, expected = self._rate.rate(time.monotonic()), self._calibration.rate
+        judged = self.active and level not in (Level.UNKNOWN, Level.PAUSED)
+        return too_slow(rate, expected) if judged and is_slower(rate, expected) else ''
 
     # Episodes.
 
@@ -298,6 +306,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._follow_task(message.task)
         self._engine_mismatch = self._engine_fault(message) if known else ''
         known = known and not self._engine_mismatch
+        if known:
+            self._rate.add(self._heard_at)
         kind = '' if known or self._engine_mismatch else message.reason_kind
         events = self._detector.update(
             to_ns(message.header.stamp), message.value if known else None,

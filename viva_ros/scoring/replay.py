@@ -24,6 +24,7 @@ from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection, SyncSettings
 from viva_ros.core.joint_states import positions_by_name
 from viva_ros.core.observation import Image, Observation, Unknown
+from viva_ros.core.windows import is_slower
 from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import ValueMessage, values
@@ -33,7 +34,6 @@ from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[str, Any], Image]  # of a camera and its message
 Arrival = tuple[int, str, Any]  # receive time (ns), camera ('' for joints) and message
-SLOWER: Final = 1.2  # ratio of rates, from which values are slower: jitter loses single frames
 PAUSE: Final = 3.0  # median spacings, from which a spacing is a pause
 FEW: Final = 5  # spacings, below which the rate of values is unknown
 NO_TIME_JUMP: Final = 1e9  # s; the stamps of a recording are not checked for time jumps
@@ -142,7 +142,7 @@ def check_spacing(path: Path, stamps: Sequence[int], rate: float) -> None:
         return
     mean = float(np.mean(steps[steps <= PAUSE * np.median(steps)]))
     found = float(f'{1e9 / mean:.2g}')
-    if SLOWER * found < rate:
+    if is_slower(found, rate):
         raise RecordingError(
             'recording-spacing',
             f'{path} has values at {found:g} Hz, must be at {rate:g} Hz: its images are slower: '
