@@ -4,19 +4,24 @@
 
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from support.errors import raises
+from support.working_engine import KIND, deed, install
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine import isolated_process, load_slots
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import ProcessEngine
@@ -152,3 +157,88 @@ def test_interrupt_ends_an_engine_that_is_being_loaded() -> None:
     with raises('engine-process-start', 'SIGKILL', of=EngineError):
         ProcessEngine(engine_folder('', TASK), TASK, 'auto', PATIENCE, begin)
     assert not psutil.pid_exists(children[0])
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[socket.socket]:
+    """Install the working engine; take all slots to load, which are those of this test alone."""
+    install(monkeypatch, tmp_path / 'site')
+    monkeypatch.setattr(load_slots, 'NAME', f'viva_ros_test_{os.getpid()}_{tmp_path.name}')
+    taken = [load_slots.take_slot() for _ in range(load_slots.slot_count())]
+    assert all(taken) and load_slots.take_slot() is None
+    return [slot for slot in taken if slot is not None]
+
+
+def free(slots: list[socket.socket]) -> None:
+    for slot in slots:
+        slot.close()
+
+
+def working(folder: Path, started: Callable[[ProcessEngine], Any]) -> ProcessEngine:
+    return ProcessEngine(folder, 'lift', KIND, PATIENCE, started)
+
+
+def test_first_load_waits_for_a_slot(slots: list[socket.socket], tmp_path: Path) -> None:
+    def check(engine: ProcessEngine) -> None:
+        def release() -> None:
+            time.sleep(0.5)
+            seen.append(engine.process_id)
+            free(slots)
+
+        threading.Thread(target=release).start()
+
+    seen: list[int] = []
+    engine = working(tmp_path, check)
+    assert seen == [0], 'no process before the slot is free'
+    slot = load_slots.take_slot()
+    assert slot is not None, 'the engine has freed its slot'
+    slot.close()
+    assert engine.estimate(deed(0.0)).value == 0.25
+    engine.close()
+
+
+def test_close_ends_the_wait_for_a_slot(slots: list[socket.socket], tmp_path: Path) -> None:
+    def begin(engine: ProcessEngine) -> None:
+        threading.Timer(0.3, engine.close).start()
+
+    with raises('engine-process-closed', 'clean up and configure again', of=EngineError):
+        working(tmp_path, begin)
+    free(slots)
+
+
+def test_restart_waits_for_its_delay_and_for_a_slot(
+    slots: list[socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(slots)
+    engine = working(tmp_path, lambda _: None)
+    longest = SimpleNamespace(random=lambda: 60.0)  # the delay, s
+    monkeypatch.setattr(isolated_process, 'random', longest)
+    os.kill(engine.process_id, signal.SIGKILL)
+    with raises('engine-process-lost', 'SIGKILL', '(restart 1)', of=EngineError):
+        engine.estimate(deed(0.0))
+    with raises(
+        'engine-restarting', 'SIGKILL): waiting ', ' s before engine is loaded again (restart 1)',
+        of=EngineError,
+    ):  # fmt: skip
+        engine.estimate(deed(0.0))
+    now = time.monotonic()
+    monkeypatch.setattr(isolated_process, 'time', SimpleNamespace(monotonic=lambda: now + 61.0))
+    taken = [load_slots.take_slot() for _ in range(load_slots.slot_count())]
+    with raises('engine-restarting', 'waiting for other engines to load', of=EngineError):
+        engine.estimate(deed(0.0))
+    assert engine.restarts == 0
+    monkeypatch.setattr(isolated_process, 'time', SimpleNamespace(monotonic=lambda: now + 100.0))
+    with raises('engine-restarting', 'it is being restarted (restart 1)', of=EngineError):
+        engine.estimate(deed(0.0))
+    monkeypatch.undo()
+    assert engine.restarts == 1, 'the limit is a courtesy: it does not wait for ever'
+    end = time.monotonic() + 60.0
+    while True:
+        try:
+            assert engine.estimate(deed(0.0)).value == 0.25
+            break
+        except EngineError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    free([slot for slot in taken if slot is not None])
+    engine.close()

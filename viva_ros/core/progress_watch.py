@@ -155,9 +155,9 @@ class ProgressWatch:
                 else 'wall time: /proc does not show whether it makes progress'
             )
             return f'engine has not answered for {limit:g} s ({how})'
-        most = max(self._busiest.values(), default=0.0)
-        if most >= LOOP * limit:
-            return f'engine has used {most:.1f} s of CPU without an answer, limit {LOOP * limit:g} s'
+        most, longest = max(self._busiest.values(), default=0.0), LOOP * limit
+        if most >= longest:
+            return f'engine has used {most:.1f} s of CPU without an answer, limit {longest:g} s'
         if wall >= max(limit, self.limits.wall):
             return (
                 f'engine has got {self.used:.2f} s of CPU in {wall:.1f} s on an overloaded '
