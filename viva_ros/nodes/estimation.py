@@ -46,8 +46,10 @@ def load_engine(settings: MonitorSettings, started: OnStart = nothing) -> Engine
 
     if not settings.engine_server:
         return own()
-    address = address_of(settings.engine_server)
-    return SharedEngine(address, settings.task, own, named(folder), settings.estimate_timeout)
+    return SharedEngine(
+        address_of(settings.engine_server), settings.task, own, named(folder),
+        settings.estimate_timeout, settings.overload_timeout,
+    )  # fmt: skip
 
 
 class Interruption:

@@ -19,6 +19,7 @@ from support.errors import raises
 
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.progress_watch import ProgressLimits
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
@@ -107,14 +108,14 @@ def test_served_estimate_equals_engine_in_process(make_engine, address, serving)
 def until_sent(monkeypatch) -> Callable[[int], None]:
     """Return a function that waits until a number of requests is in the sockets."""
     requests: list[client.Connection] = []
-    receive = client.Connection._receive
+    wait = client.Connection.wait
 
-    def count(self: client.Connection) -> bytes:
-        if self._number:  # after a request; before the first it receives the greeting
+    def count(self: client.Connection, limits: ProgressLimits) -> None:
+        if self._number:  # after a request; before the first it waits for the greeting
             requests.append(self)
-        return receive(self)
+        wait(self, limits)
 
-    monkeypatch.setattr(client.Connection, '_receive', count)
+    monkeypatch.setattr(client.Connection, 'wait', count)
 
     def until(number: int) -> None:
         end = time.monotonic() + PATIENCE

@@ -18,6 +18,7 @@ from typing import Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.progress_watch import ProgressLimits, ProgressWatch
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import Engine, EngineInfo, Interruptible
 from viva_ros.engine.remote import protocol
@@ -40,6 +41,7 @@ class Connection:
     info: EngineInfo
 
     def __init__(self, address: Path) -> None:
+        self.watch: ProgressWatch | None = None  # while it waits for an answer
         self._socket, self._number = protocol.open_socket(), 0
         try:
             self._socket.settimeout(CONNECT_TIMEOUT)
@@ -58,11 +60,24 @@ class Connection:
         """Return whether a packet or the end of the server arrives within the timeout, s."""
         return bool(select.select([self._socket], [], [], timeout)[0])
 
-    def open(self, task: str, patience: float) -> None:
+    def wait(self, limits: ProgressLimits) -> None:
+        """
+        Wait for a packet while the server makes progress or waits for a processor.
+
+        :raises TimeoutError: if it does neither
+        """
+        self.watch = ProgressWatch(limits, time.monotonic())
+        process = protocol.process_of(self._socket)
+        fault = shared_memory.await_packet(self._socket, process, self.watch)
+        self.watch = None
+        if fault:
+            raise TimeoutError(fault)
+
+    def open(self, task: str, limits: ProgressLimits) -> None:
         """
         Read the greeting and map the shared memory.
 
-        :param patience: time limit of each answer, s
+        :param limits: of each answer
         :raises OSError: if the server has ended
         :raises EngineError: if the server has another version or task
         """
@@ -71,7 +86,8 @@ class Connection:
             self._memory = shared_memory.attach(self._socket, self.info)
         except EOFError as error:
             raise ConnectionError(CLOSED) from error
-        self._socket.settimeout(patience)
+        self._limits = limits
+        self._socket.settimeout(limits.idle)
 
     def request(self, observation: Observation) -> Estimate:
         """
@@ -84,6 +100,7 @@ class Connection:
         self._memory.put(observation)
         self._number += 1
         self._socket.send(shared_memory.REQUEST.pack(self._number))
+        self.wait(self._limits)
         shared_memory.check_done(*shared_memory.read_reply(self._receive()))
         return self._memory.estimate()
 
@@ -201,15 +218,16 @@ class SharedEngine:
     :param load: returns the local engine
     :param expected: fingerprint that the engine must have; empty: that of the first engine
     :param patience: time limit of an answer of the server, s
+    :param overload: wall time of an answer while the server waits for a processor, s, likewise
     :raises EngineError: if the server runs another engine
     """
 
     def __init__(
         self, address: Path, task: str, load: Callable[[], Engine], expected: str,
-        patience: float,
+        patience: float, overload: float = 0.0,
     ) -> None:  # fmt: skip
         self._address, self._task = address, task
-        self._expected, self._patience = expected, patience
+        self._expected, self._limits = expected, ProgressLimits(patience, overload)
         self._connection: Connection | None = None
         self._pending: Connection | None = None  # without a greeting so far
         self._local = LocalEngine(load, self._check_local)
@@ -247,8 +265,9 @@ class SharedEngine:
 
     @property
     def delay(self) -> str:
-        """Why the running estimate of the local engine has not ended yet; '' if not known."""
-        return str(getattr(self._local.engine, 'delay', ''))
+        """Why the running estimate has not ended yet, for a person; '' if it is not known."""
+        watch = None if self._connection is None else self._connection.watch
+        return watch.delay if watch is not None else getattr(self._local.engine, 'delay', '')
 
     def estimate(self, observation: Observation) -> Estimate:
         """
@@ -293,14 +312,16 @@ class SharedEngine:
     def _begin(self) -> EngineInfo:
         """Connect for the first time, waiting for the greeting."""
         made = Connection(self._address)
-        if not made.is_readable(self._patience):
+        try:
+            made.wait(self._limits)
+        except TimeoutError:
             made.close()
-            raise TimeoutError('it does not answer')
+            raise
         return self._use(made)
 
     def _use(self, made: Connection) -> EngineInfo:
         try:
-            made.open(self._task, self._patience)
+            made.open(self._task, self._limits)
             if self._expected not in ('', made.info.fingerprint):
                 raise EngineError(
                     'server-engine',

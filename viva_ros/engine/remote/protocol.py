@@ -52,8 +52,18 @@ def check_folder(folder: Path) -> None:
 
 def is_same_user(connection: socket.socket) -> bool:
     """Return whether the process at the other end belongs to this user."""
+    return _peer(connection)[1] == os.getuid()
+
+
+def process_of(connection: socket.socket) -> int:
+    """Return the id of the process at the other end; 0 if it is in another container."""
+    return _peer(connection)[0]
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(packed)[1] == os.getuid())
+    process, user, _ = _CREDENTIALS.unpack(packed)
+    return int(process), int(user)
 
 
 def open_socket() -> socket.socket:
