@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The 27 faults: expected behaviour, tests, and limit of the detection time.
+The faults: expected behaviour, tests, and limit of the detection time.
 
 As a program it runs these tests and writes the results:
 ``python test/faults/table.py --out benchmarks/results/faults.json`` (and the .md file).
@@ -45,6 +45,7 @@ STAMPS = 'faults/test_joints_and_stamps.py::'
 ENGINES = 'faults/test_engines.py::'
 SUPERVISORS = 'faults/test_supervisors.py::'
 MONITOR = 'nodes/test_monitor.py::'
+OVERLOAD = 'faults/test_overload.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -154,6 +155,17 @@ ROWS = (
         ('faults/test_unrelated_nodes.py::'
          'test_policy_equals_topics_and_services_of_live_graph',
          'faults/test_fuzz.py::test_arbitrary_values_and_alerts_request_no_retry')),
+    Row(42, 'processors are overloaded',
+        'an engine that waits for a processor is unknown, with the reason, and not killed; one '
+        'that hangs or loops is; loads wait longer after each kill',
+        (OVERLOAD + 'test_starved_engine_is_given_time_and_answers',
+         OVERLOAD + 'test_monitor_on_starved_core_is_unknown_and_keeps_its_engine',
+         OVERLOAD + 'test_hanging_engine_is_killed_on_idle_and_busy_core',
+         OVERLOAD + 'test_engine_without_any_processor_is_killed_in_the_end',
+         'engine/test_isolated_process.py::test_restart_waits_for_its_delay_and_for_a_slot',
+         'engine/test_isolated_process.py::test_first_load_waits_for_a_slot',
+         'engine/remote/test_overloaded_server.py::test_starved_server_is_waited_for',
+         'nodes/test_supervisor.py::test_values_slower_than_calibrated_are_a_warning')),
 )  # fmt: skip
 
 

@@ -146,6 +146,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.video_bitstream': 'headers of packets, apart from the decoder of FFmpeg',
     'viva_ros.engine.jpeg': 'a file format, apart from the messages that carry it',
     'viva_ros.engine.isolated_process': 'a process boundary',
+    'viva_ros.engine.load_slots': 'a limit among processes, apart from the process that loads',
     'viva_ros.engine.remote.client': 'a process boundary',
     'viva_ros.engine.remote.server': 'a process boundary',
     'viva_ros.evaluation.from_scores': 'evaluation of tables, without an engine',

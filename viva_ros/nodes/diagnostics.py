@@ -110,7 +110,7 @@ def too_slow(rate: float, expected: float) -> str:
     return (
         f'known values come at {rate:.1f} Hz, must be at {expected:.4g} Hz, for which thresholds '
         'hold: see the engine and the inputs in /diagnostics, and end other programs; or '
-        "calibrate with 'viva calibrate --rate' for a rate that this machine reaches"
+        "set rate to one that this machine reaches, and run 'viva calibrate --rate' for it"
     )
 
 
