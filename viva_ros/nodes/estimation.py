@@ -134,11 +134,13 @@ class Estimation:
 
         :param limit: of its time, s
         """
-        engine = self._engine
-        known = engine.delay if isinstance(engine, ProcessEngine | SharedEngine) else ''
+        engine, spent = self._engine, self.busy_for
+        known = engine.delay if isinstance(engine, ProcessEngine | SharedEngine) else None
+        if known is None:
+            return f'the engine has not answered for {spent:.1f} s, limit {limit:g} s: restart the node'
         return known or (
-            f'the engine has not answered for {self.busy_for:.1f} s, limit {limit:g} s: restart '
-            'the node'
+            f'the estimate has lasted {spent:.1f} s, limit {limit:g} s, and the engine does not '
+            'work on it: images wait to be decoded, as the machine is overloaded'
         )
 
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:

@@ -238,3 +238,29 @@ def test_interrupt_ends_a_waiting_request(address, serving):
         until(lambda: work.busy_for > 0.1)
         assert work.close()
         hung.hangs.set()
+
+
+def test_reason_of_a_late_estimate_names_what_is_late(address, serving):
+    server, local, decoded = Fake(1.0), Fake(), threading.Event()
+
+    def observe(_):
+        assert decoded.wait(PATIENCE)
+        return OBSERVATION
+
+    with serving(server, address):
+        engine = SharedEngine(address, 'lift', lambda: local, '', PATIENCE)
+        work = Estimation(engine, SimpleNamespace(observe=observe), lambda: None)
+        server.hangs.clear()
+        work.submit(None, 0)
+        until(lambda: work.busy_for > 0.0)
+        assert 'images wait to be decoded' in work.delay(1.0)
+        decoded.set()
+        until(lambda: ' s of CPU' in work.delay(1.0))
+        assert 'restart the node' not in work.delay(1.0)
+        server.hangs.set()
+        until(lambda: work.take() is not None)
+    local.hangs.clear()
+    work.submit(None, 0)
+    until(lambda: 'restart the node' in work.delay(1.0))
+    local.hangs.set()
+    assert work.close()

@@ -264,10 +264,12 @@ class SharedEngine:
         return local.restarts if isinstance(local, Interruptible) else 0
 
     @property
-    def delay(self) -> str:
-        """Why the running estimate has not ended yet, for a person; '' if it is not known."""
-        watch = None if self._connection is None else self._connection.watch
-        return watch.delay if watch is not None else getattr(self._local.engine, 'delay', '')
+    def delay(self) -> str | None:
+        """Why the running estimate has not ended, see ``ProcessEngine``; None if not watched."""
+        if self._connection is None:
+            return getattr(self._local.engine, 'delay', None)
+        watch = self._connection.watch
+        return '' if watch is None else watch.delay
 
     def estimate(self, observation: Observation) -> Estimate:
         """
