@@ -33,6 +33,7 @@ def ran(watch, seconds, figures, period=PERIOD):
 def test_period_is_a_tenth_of_the_limit_at_most_a_tenth_of_a_second():
     assert ProgressLimits(0.4, 1.0).period == pytest.approx(0.04)
     assert ProgressLimits(120.0, 600.0).period == pytest.approx(0.1)
+    assert ProgressLimits(1e-9, 1.0).period == pytest.approx(1e-3), 'a reading is not for nothing'
 
 
 def test_sleeping_process_is_killed_after_limit():

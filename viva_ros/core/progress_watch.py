@@ -17,7 +17,8 @@ from typing import Final
 #: takes more CPU time, since programs share caches, memory and the halves of a core.
 LOOP: Final = 3.0
 READINGS: Final = 10  # within the limit of idle time
-LONGEST_PERIOD: Final = 0.1  # s, between two readings
+SHORTEST_PERIOD: Final = 1e-3  # s, between two readings
+LONGEST_PERIOD: Final = 0.1  # s
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ProgressLimits:
     @property
     def period(self) -> float:
         """Return the time between two readings, s."""
-        return min(self.idle / READINGS, LONGEST_PERIOD)
+        return min(max(self.idle / READINGS, SHORTEST_PERIOD), LONGEST_PERIOD)
 
 
 @dataclass

@@ -137,7 +137,10 @@ class Estimation:
         engine, spent = self._engine, self.busy_for
         known = engine.delay if isinstance(engine, ProcessEngine | SharedEngine) else None
         if known is None:
-            return f'the engine has not answered for {spent:.1f} s, limit {limit:g} s: restart the node'
+            return (
+                f'the engine has not answered for {spent:.1f} s, limit {limit:g} s: '
+                'restart the node'
+            )
         return known or (
             f'the estimate has lasted {spent:.1f} s, limit {limit:g} s, and the engine does not '
             'work on it: images wait to be decoded, as the machine is overloaded'
