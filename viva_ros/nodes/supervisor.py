@@ -36,7 +36,7 @@ from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.accepted_values import AcceptedValues
 from viva_ros.nodes.alert_publisher import AlertPublisher
-from viva_ros.nodes.convert import to_details, to_ns
+from viva_ros.nodes.convert import publisher_of, to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.leadership import Leadership
 from viva_ros.nodes.lifecycle import ManagedNode
@@ -186,6 +186,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Report the level and the statistics of the rules."""
         level = self._level() if self.active else Level.OK
         fault = self._incompatible or self._engine_mismatch or self._robot.execution_unknown
+        fault = fault or self._leadership.strangers
         duplicates = self._leadership.reason or self._values.notice or self._duplicate_monitors()
         text = fault or duplicates or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if duplicates else DIAGNOSIS[level]
@@ -396,9 +397,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._retries.tick(self._robot.stopped, known)
         self._publish_state()
 
-    def _on_alert(self, message: Alert) -> None:
+    def _on_alert(self, message: Alert, info: Mapping[str, Any]) -> None:
         """Note an older supervisor; its latched alert may arrive before its discovery."""
-        if self._leadership.note_alert(int(message.session_id)):
+        if self._leadership.note_alert(int(message.session_id), publisher_of(info)):
             self._update_leadership()
 
     def _on_episode(self, message: Episode) -> None:
