@@ -393,6 +393,23 @@ def test_stopped_robot_gets_no_request_but_an_operator() -> None:
     assert kinds(machine.request(1.0, ALARM)) == ['retry_requested']
 
 
+def test_outdated_alarm_requests_nothing_but_an_operator() -> None:
+    machine = RetryMachine(LIVE)
+    (event,) = machine.request(0.0, ALARM, 'the alarm is 2760.3 s old, limit 0.8 s')
+    assert (event.kind, event.level) == ('retry_suppressed', Level.NEEDS_OPERATOR)
+    assert event.text == (
+        'retry suppressed (the alarm is 2760.3 s old, limit 0.8 s): operator required'
+    )
+    assert machine.used == 0
+    machine.acknowledge()
+    assert kinds(machine.request(1.0, ALARM)) == ['retry_requested']
+
+
+def test_outdated_alarm_of_a_dry_run_requires_no_operator() -> None:
+    machine = RetryMachine(RetrySettings(dry_run=True))
+    assert kinds(machine.request(0.0, ALARM, 'the alarm is 9 s old')) == ['retry_dry_run']
+
+
 def test_stop_during_back_off_cancels_the_retry() -> None:
     machine = waiting()
     machine.block('the robot is stopped')

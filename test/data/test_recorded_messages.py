@@ -51,7 +51,7 @@ def test_values_and_alerts_equal_after_round_trip(tmp_path: Path) -> None:
         'viva_ros/msg/Value', header=header(5_000_000_123), status=1, value=0.25,
         reason_kind='', reason='', task='tray_lift', episode_id='e1', engine='f' * 16,
         executing=False,
-        rate=10.0, latency=0.1, skew=0.0,
+        session_id=7, rate=10.0, latency=0.1, skew=0.0,
         progress=math.nan, success_probability=math.nan,
         input_names=['head', 'joint_states'],
         input_stamps=[to_time(5_000_000_123), to_time(4_990_000_000)],
@@ -70,7 +70,7 @@ def test_values_and_alerts_equal_after_round_trip(tmp_path: Path) -> None:
     recording = open_recording(tmp_path / 'r.mcap')
     (found,) = values(recording)
     assert (found.stamp, found.value, found.known) == (5_000_000_123, 0.25, True)
-    assert found.rate == 10.0
+    assert (found.rate, found.session) == (10.0, 7)
     assert found.inputs == {'head': 5_000_000_123, 'joint_states': 4_990_000_000}
     (event,) = alerts(recording)
     assert (event.level, event.kind, event.stamp, event.onset) == (Level.ALARM, 'drop', 9, 7)

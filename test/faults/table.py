@@ -44,6 +44,7 @@ CAMERAS = 'faults/test_cameras.py::'
 STAMPS = 'faults/test_joints_and_stamps.py::'
 ENGINES = 'faults/test_engines.py::'
 SUPERVISORS = 'faults/test_supervisors.py::'
+SENDERS = 'faults/test_value_senders.py::'
 MONITOR = 'nodes/test_monitor.py::'
 OVERLOAD = 'faults/test_overload.py::'
 
@@ -166,6 +167,20 @@ ROWS = (
          'engine/test_isolated_process.py::test_first_load_waits_for_a_slot',
          'engine/remote/test_overloaded_server.py::test_starved_server_is_waited_for',
          'nodes/test_supervisor.py::test_values_slower_than_calibrated_are_a_warning')),
+    Row(28, 'old values replayed, or values ahead of the clock',
+        'unknown with the figure, no retry request; next to a monitor, no effect on its judgement',
+        (SENDERS + 'test_replayed_failure_is_unknown_and_requests_no_retry',
+         SENDERS + 'test_replay_next_to_a_monitor_changes_no_judgement',
+         'core/test_value_source.py::test_replayed_values_are_never_heard',
+         'core/test_retry.py::test_outdated_alarm_requests_nothing_but_an_operator')),
+    Row(29, 'values of a second monitor or of a foreign episode',
+        'unknown, nothing is judged, both named; a restarted monitor is accepted',
+        (SENDERS + 'test_values_of_two_monitors_are_not_judged',
+         SENDERS + 'test_values_of_a_foreign_episode_are_unknown',
+         SENDERS + 'test_pending_retry_ends_with_two_monitors',
+         SENDERS + 'test_restarted_monitor_is_accepted_without_a_second',
+         SENDERS + 'test_watch_recovers_from_a_foreign_episode',
+         'core/test_value_source.py::test_stamps_that_go_back_again_and_again_are_refused')),
 )  # fmt: skip
 
 

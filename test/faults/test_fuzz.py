@@ -23,6 +23,7 @@ from support.ros import wait
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_joint_state, to_ns, to_time
+from viva_ros.srv import StartEpisode
 
 pytestmark = pytest.mark.slow
 
@@ -215,16 +216,18 @@ def supervised(running, new_calibration):
     )  # fmt: skip
     wait(lambda: publisher.get_subscription_count(), 'the supervisor')
     yield publisher, rival, requests
+    request = StartEpisode.Request()
+    name = node.call(StartEpisode, '/watched/supervisor/start_episode', request).episode_id
     count = len(alerts)
 
     def is_judged() -> bool:
         stamp = to_time(time.time_ns())
         publisher.publish(Value(
-            header=Header(stamp=stamp), episode_id='the last one', value=0.5, executing=True,
+            header=Header(stamp=stamp), episode_id=name, value=0.5, executing=True,
             status=Value.STATUS_OK, task='tray_lift', engine='f' * 16, rate=10.0,
         ))  # fmt: skip
         time.sleep(0.1)
-        return any(alert.episode_id == 'the last one' for alert in alerts[count:])
+        return any(alert.kind == 'episode_start' for alert in alerts[count:])
 
     wait(is_judged, 'an alert after invalid messages')
     assert not requests and process.poll() is None, processes.log(process)

@@ -25,6 +25,14 @@ def test_stamp_round_trips_through_message(stamp):
     assert convert.to_ns(convert.to_time(stamp)) == stamp
 
 
+def test_publisher_is_empty_where_rclpy_does_not_tell_it():
+    info = {'source_timestamp': 1, 'received_timestamp': 2}  # of Jazzy
+    assert convert.publisher_of(info) == b''
+    assert convert.publisher_of(info | {'publisher_gid': None}) == b''
+    gid = {'implementation_identifier': 'rmw_fastrtps_cpp', 'data': b'\1\2'}
+    assert convert.publisher_of(info | {'publisher_gid': gid}) == b'\1\2'
+
+
 @given(st.integers(1, 20), st.integers(1, 20), st.randoms())
 def test_image_round_trips_through_message(height, width, random):
     pixels = np.random.default_rng(random.randint(0, 99)).integers(

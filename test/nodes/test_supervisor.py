@@ -12,7 +12,7 @@ from support.judged_robot import LIVE, QUICK, kinds
 from support.ros import PATIENCE, wait
 
 from viva_ros.core.detection.thresholds import Unreachable, load
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
 
 SECOND = 1_000_000_000  # ns
@@ -187,6 +187,7 @@ def test_episode_is_published_again_when_a_rival_ends(robot, start_supervisor, l
     robot.ready()
     count, name = len(robot.episodes), robot.state.id
     node = rclpy.create_node('rival', context=listener.context)
+    node.create_publisher(SupervisorState, '~/state', qos.LATCHED)
 
     def is_repeated() -> bool:
         rival = node.create_publisher(Alert, 'alert', qos.LATCHED)
@@ -198,6 +199,26 @@ def test_episode_is_published_again_when_a_rival_ends(robot, start_supervisor, l
     wait(is_repeated, 'the episode')
     assert {episode.id for episode in robot.episodes[count:]} == {name}
     node.destroy_node()
+
+
+def test_alert_of_a_node_without_state_makes_nobody_passive(robot, start_supervisor, listener):
+    robot.serve(accept=True)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    start_supervisor(*LIVE, *QUICK)
+    robot.ready()
+    stranger = listener.create_publisher(Alert, 'alert', qos.LATCHED)
+    stranger.publish(Alert(session_id=1, level=Alert.NEEDS_OPERATOR))
+    why = '/listener publishes /alert and is no supervisor: end it'
+    robot.hold(
+        0.8,
+        lambda: any(
+            s.message == why and s.level == DiagnosticStatus.ERROR
+            for d in diagnoses for s in d.status
+        ),
+        'the report',
+    )  # fmt: skip
+    robot.fall()
+    wait(lambda: robot.asked == 1, 'the retry')
 
 
 def test_best_effort_value_error_names_topic_and_policy(start_supervisor, listener):

@@ -29,7 +29,7 @@ def with_values(recording):
     kind, times = 'viva_ros/msg/Value', recording.cameras['top'].times
     data = [serialise(kind, make(
         kind, header=header(at), status=1, value=0.0, reason_kind='', reason='', task='',
-        episode_id='', engine='', executing=True, rate=20.0, latency=0.0, skew=0.0,
+        episode_id='', engine='', executing=True, session_id=7, rate=20.0, latency=0.0, skew=0.0,
         progress=0.0, success_probability=0.0, input_names=['top', 'joint_states'],
         input_stamps=[to_time(at)] * 2, joint_names=[], positions=np.zeros(0),
         forecast=np.zeros(0), horizon=1.0,

@@ -40,6 +40,7 @@ class JudgedRobot:
         self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
         self.states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
         self.rate = 10.0  # Hz, as published
+        self.session = time.time_ns()  # of the monitor
 
     def serve(self, accept: bool, message: str = '') -> None:
         """Serve retries; an accepted retry stops execution during the way home."""
@@ -76,19 +77,49 @@ class JudgedRobot:
         """Return the newest announcement."""
         return self.episodes[-1] if self.episodes else Episode()
 
+    @property
+    def level(self) -> int | None:
+        """Return the newest level; None before the first, two seconds after the start."""
+        return self.states[-1].level if self.states else None
+
+    @property
+    def reason(self) -> str:
+        """Return the reason of the newest level."""
+        return self.states[-1].reason if self.states else ''
+
     def ready(self) -> None:
         wait(lambda: self._publisher.get_subscription_count(), 'the supervisor')
         self.begin()
 
-    def send(self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift') -> None:
-        message = Value(header=header(time.time_ns()), task=task, engine=engine, rate=self.rate)
+    def send(
+        self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift',
+        age: float = 0.0, episode: str | None = None,
+    ) -> None:  # fmt: skip
+        """
+        Publish a value, None for unknown.
+
+        :param age: of its stamp, s
+        :param episode: None for the one that the supervisor announced
+        """
+        self._publisher.publish(self.message(value, engine, task, age, episode))
+
+    def message(
+        self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift',
+        age: float = 0.0, episode: str | None = None,
+    ) -> Value:  # fmt: skip
+        """Return what ``send`` publishes."""
+        stamp = time.time_ns() - round(age * 1e9)
+        message = Value(header=header(stamp), task=task, engine=engine, rate=self.rate)
         message.episode_id, message.executing = self.state.id, self.state.executing
+        message.session_id = self.session
+        if episode is not None:
+            message.episode_id, message.executing = episode, True
         if value is None:
             message.status, message.reason_kind = Value.STATUS_UNKNOWN, 'stale'
             message.reason, message.value = 'the camera is gone', float('nan')
         else:
             message.status, message.value = Value.STATUS_OK, value
-        self._publisher.publish(message)
+        return message
 
     def hold(self, value: float | None, condition, what: str, **extra) -> None:
         """Send a value at 10 Hz until a condition holds."""

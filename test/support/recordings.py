@@ -136,7 +136,7 @@ def value(stamp: int, number: float) -> Any:
         'viva_ros/msg/Value', header=header(stamp), status=int(known), value=number,
         reason_kind='' if known else 'stale', reason='' if known else 'head is 0.70 s old',
         task='tray_lift', episode_id='e1', engine='0123456789abcdef', executing=True,
-        rate=10.0, latency=0.1, skew=0.0,
+        session_id=7, rate=10.0, latency=0.1, skew=0.0,
         progress=math.nan, success_probability=math.nan,
         input_names=[*CAMERAS, 'joint_states'] if known else [],
         input_stamps=[to_time(stamp)] * 3 if known else [],

@@ -14,6 +14,7 @@ OTHER_KINDS: Final = (
     'unknown',
     'paused',
     'silence',
+    'refused',
     'robot',
     'retry_requested',
     'retry_accepted',

@@ -3,9 +3,9 @@
 """
 Retry requests: budgets per episode and per hour, a time-out, a back-off, and then an operator.
 
-Only an alarm requests a retry. Silence and unknown values never do, and a robot that reports a
-stop or a fault gets no request: an operator must clear it. An accepted retry is not done: it lasts
-until the robot executes the task again, and until then no other retry is requested. A late
+Only a fresh alarm requests a retry. Silence and unknown values never do, and a robot that reports
+a stop or a fault gets no request: an operator must clear it. An accepted retry is not done: it
+lasts until the robot executes the task again, and until then no other retry is requested. A late
 acceptance counts, because the robot acts on it. Times are steady seconds from the caller, which
 calls the robot for each event of kind 'retry_requested'.
 """
@@ -119,16 +119,20 @@ class RetryMachine:
         if settings.dry_run and self.state is RetryState.BACKING_OFF:
             self._rest()
 
-    def request(self, now: float, alarm: Event) -> list[Event]:
-        """Request a retry for an alarm, unless a retry or an operator is pending."""
+    def request(self, now: float, alarm: Event, outdated: str = '') -> list[Event]:
+        """
+        Request a retry for an alarm, unless a retry or an operator is pending.
+
+        :param outdated: why the alarm may no longer hold; an operator is then required instead
+        """
         if self.state is not RetryState.IDLE:
             self._alarm_over = False
             return []
         self._alarm = alarm
         if self._settings.dry_run:
             return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is requested')]
-        if self._blocked:
-            return self._suppress()
+        if self._blocked or outdated:
+            return self._suppress(self._blocked or outdated)
         if now < self._hold_until:
             self.state, self._until = RetryState.BACKING_OFF, self._hold_until
             return []
@@ -234,13 +238,13 @@ class RetryMachine:
         A retry in back-off then requires an operator.
         """
         self._blocked = reason
-        return self._suppress() if reason and self.state is RetryState.BACKING_OFF else []
+        return self._suppress(reason) if reason and self.state is RetryState.BACKING_OFF else []
 
     def tick(self, now: float, known: bool) -> list[Event]:
         """
         Check the time-outs; call it ten times a second.
 
-        :param known: whether values arrive and are known; otherwise no retry is requested
+        :param known: whether fresh, known values arrive; otherwise no retry is requested
         """
         if now < self._until:
             return []
@@ -284,7 +288,7 @@ class RetryMachine:
             self._rest()
             return []
         if self._blocked:
-            return self._suppress()
+            return self._suppress(self._blocked)
         while self._requested and self._requested[0] <= now - HOUR:
             self._requested.popleft()
         spent = len(self._requested) >= self._settings.hourly_budget
@@ -309,9 +313,9 @@ class RetryMachine:
         self._failures, self._begun = self._failures + 1, False
         return [event]
 
-    def _suppress(self) -> list[Event]:
-        """Require an operator instead of a retry, because the robot is stopped."""
-        text = f'retry suppressed ({self._blocked}): operator required'
+    def _suppress(self, why: str) -> list[Event]:
+        """Require an operator instead of a retry."""
+        text = f'retry suppressed ({why}): operator required'
         return [self._call_operator('retry_suppressed', text)]
 
     def _budget_spent(self, used: int, in_an_hour: bool = False) -> list[Event]:

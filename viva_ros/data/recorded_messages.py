@@ -23,6 +23,7 @@ class ValueMessage:
     :param success: probability; NaN if the engine has no such output
     :param executing: whether the supervisor evaluates the value; true in earlier versions
     :param rate: rate of the monitor, Hz; NaN in earlier versions
+    :param session: start of the monitor process, ns; 0 in earlier versions
     """
 
     time: int
@@ -39,6 +40,7 @@ class ValueMessage:
     success: float = math.nan
     executing: bool = True
     rate: float = math.nan
+    session: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def values(recording: Recording) -> list[ValueMessage]:
             float(getattr(m, 'success_probability', math.nan)),
             bool(getattr(m, 'executing', True)),
             float(getattr(m, 'rate', math.nan)),
+            int(getattr(m, 'session_id', 0)),
         )
         for time, m in recording.messages('value')
     ]  # fmt: skip

@@ -49,6 +49,16 @@ def stamp_of(message: Any) -> int:
     return to_ns(message.header.stamp if hasattr(message, 'header') else message.timestamp)
 
 
+def publisher_of(info: Mapping[str, Any]) -> bytes:
+    """
+    Return the GID of the publisher of a message; empty where the middleware does not tell it.
+
+    :param info: what rclpy passes with the message; that of Jazzy has no GID
+    """
+    gid = info.get('publisher_gid')
+    return bytes(gid['data']) if gid else b''
+
+
 def image_bytes(message: Image | CompressedImage | DecodedPicture) -> memoryview:
     """Return the data of an image message as received, or the pixels of a video, uncopied."""
     if isinstance(message, DecodedPicture):

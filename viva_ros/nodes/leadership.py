@@ -4,10 +4,12 @@
 Leader election: only one of several supervisors of a robot is active and requests retries.
 
 On one machine a lock file elects the supervisor that was configured first, independent of the
-discovery. A supervisor on another machine is known by its alerts: the older of two is active.
+discovery. A supervisor on another machine is known by its alerts: the older of two is active. A
+node that publishes alerts without a state is no supervisor: its alerts elect nobody.
 """
 
 import time
+from collections import defaultdict
 from pathlib import Path
 
 from rclpy.node import Node
@@ -15,6 +17,7 @@ from rclpy.node import Node
 from viva_ros.core.supervision_memory import Lock
 
 DISCOVERY_TIME = 10.0  # s, after an alert: a running supervisor is then in the graph
+MAX_OLDER = 16  # alerts of older supervisors that are remembered at most
 
 
 class Leadership:
@@ -28,35 +31,75 @@ class Leadership:
     def __init__(self, node: Node, session: int, path: Path) -> None:
         self._node, self._session = node, session
         self._lock = Lock(path, str(session))
-        self._older, self._heard = 0, -DISCOVERY_TIME  # session of an older one, 0: none; time, s
+        self._older: dict[bytes, int] = {}  # publisher of an alert to the session, an older one
+        self._heard = -DISCOVERY_TIME  # steady time of the last of these, s
         self._contested = False  # whether another supervisor publishes alerts
+        self._strangers: set[str] = set()
+        self.strangers = ''  # why alerts of other nodes are ignored; '' if there are none
         self.reason = ''  # why this supervisor is passive; '' if it is active
         self.rival_ended = False  # whether the others have just stopped publishing alerts
 
-    def note_alert(self, session: int) -> bool:
-        """Note the session of an alert; return whether its supervisor is older."""
+    def note_alert(self, session: int, publisher: bytes) -> bool:
+        """
+        Note the session of an alert; return whether it is older.
+
+        :param publisher: GID; empty where the middleware does not tell it
+        """
         if session >= self._session:
             return False
-        self._older, self._heard = session, time.monotonic()
+        self._older.pop(_key(publisher), None)
+        self._older[_key(publisher)] = session
+        if len(self._older) > MAX_OLDER:
+            del self._older[next(iter(self._older))]
+        self._heard = time.monotonic()
         return True
 
     def update(self, publishes: bool) -> None:
         """
-        Repeat the election, and set ``reason`` and ``rival_ended``.
+        Repeat the election, and set ``reason``, ``rival_ended`` and ``strangers``.
 
         :param publishes: whether this supervisor publishes alerts
         """
-        contested = self._node.count_publishers('alert') > publishes
+        supervisors, count = self._find_supervisors()
+        contested = count > publishes
         if not contested and (self._contested or time.monotonic() - self._heard > DISCOVERY_TIME):
-            self._older = 0  # it has ended: a new one is younger
+            self._older.clear()  # it has ended: a new one is younger
         self.rival_ended = self._contested and not contested
         self._contested = contested
+        older = [
+            session for publisher, session in self._older.items()
+            if contested and (not publisher or publisher in supervisors)
+            and str(session) not in self._lock.earlier
+        ]  # fmt: skip
         if not self._take_lock():
             self.reason = 'another supervisor of this name runs on this machine'
-        elif contested and self._older and str(self._older) not in self._lock.earlier:
-            self.reason = f'supervisor of session {self._older} is on this topic too'
+        elif older:
+            self.reason = f'supervisor of session {min(older)} is on this topic too'
         else:
             self.reason = ''
+
+    def _find_supervisors(self) -> tuple[set[bytes], int]:
+        """Return the alert publishers of nodes that publish a state too, and their number."""
+        publishers: dict[str, list[bytes]] = defaultdict(list)
+        for one in self._node.get_publishers_info_by_topic('alert'):
+            name = f'{one.node_namespace.rstrip("/")}/{one.node_name}'
+            publishers[name].append(_key(bytes(one.endpoint_gid)))
+        found: set[bytes] = set()
+        count, strangers = 0, set()
+        for name, keys in publishers.items():
+            states = self._node.count_publishers(f'{name}/state')
+            count += min(states, len(keys))
+            found.update(keys if states else ())
+            if states < len(keys):
+                strangers.add(name)
+        lasting = sorted(strangers & self._strangers)  # else the state is still to be discovered
+        self._strangers = strangers
+        topic = self._node.resolve_topic_name('alert')
+        self.strangers = (
+            f'{", ".join(lasting)} publishes {topic} and is no supervisor: end it'
+            if lasting else ''
+        )  # fmt: skip
+        return found, count
 
     def release(self) -> None:
         """Release the lock for another supervisor."""
@@ -73,3 +116,8 @@ class Leadership:
                 throttle_duration_sec=30.0,
             )  # fmt: skip
             return True
+
+
+def _key(publisher: bytes) -> bytes:
+    """Return a GID without the padding of some releases."""
+    return publisher.rstrip(b'\0')

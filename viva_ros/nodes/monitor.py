@@ -57,6 +57,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('monitor', MonitorSettings(), **options)
+        self._session = time.time_ns()  # not /clock, which starts at 0
         self._estimation: Estimation | None = None
         self._search: InputSearch | None = None
         self._hung = False
@@ -108,6 +109,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             info.fingerprint,
             info.horizon,
             settings.rate,
+            self._session,
             self.event_group,
             settings.cloud,
         )

@@ -42,15 +42,17 @@ class Outputs:
 
     def __init__(
         self, node: LifecycleNode, task: str, engine: str, horizon: float, rate: float,
-        group: CallbackGroup, cloud: CloudSettings,
+        session: int, group: CallbackGroup, cloud: CloudSettings,
     ) -> None:  # fmt: skip
         """
         Create the publishers.
 
         :param rate: rate of the estimates, Hz
+        :param session: start of this process, ns since the epoch
         :param group: callback group of the publishers' events
         """
         self._task, self._engine, self._horizon, self._rate = task, engine, horizon, rate
+        self._session = session
         self._samples: deque[tuple[float, float]] = deque(maxlen=MAX_SAMPLES)
         self._alerts: deque[tuple[float, str]] = deque(maxlen=50)
         self._node = node
@@ -125,6 +127,7 @@ class Outputs:
     def _send(self, value: Value, episode: EpisodeState) -> Value:
         value.task, value.engine, value.rate = self._task, self._engine, self._rate
         value.episode_id, value.executing = episode.id, episode.executing
+        value.session_id = self._session
         self._samples.append((to_ns(value.header.stamp) * 1e-9, value.value))
         self._value.publish(value)
         return value

@@ -137,12 +137,12 @@ class Retries:
         """Store the alarm that waits for acknowledgement; None without one."""
         self._write(latched=alarm)
 
-    def request(self, alarm: Event, task: str) -> None:
-        """Request a retry because of an alarm."""
+    def request(self, alarm: Event, task: str, outdated: str = '') -> None:
+        """Request a retry because of an alarm; ``outdated``: why it may no longer hold."""
         if self._client is None:
             return
         self._request = RetryRequest(alarm, task)
-        self._handle(self._machine.request(time.monotonic(), alarm))
+        self._handle(self._machine.request(time.monotonic(), alarm, outdated))
 
     def drop(self) -> None:
         """Cancel a pending retry."""
@@ -169,7 +169,7 @@ class Retries:
         Advance the time; called ten times a second.
 
         :param stopped: why the robot is stopped; '' if it is not
-        :param known: whether values arrive and are known
+        :param known: whether fresh, known values arrive
         """
         if self._client is None:
             return

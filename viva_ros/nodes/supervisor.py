@@ -4,14 +4,15 @@
 The supervisor: judges the value, raises alerts, and requests retries from the robot.
 
 The detector is the same code that scores recordings. It judges only while the robot executes an
-episode. The supervisor is a separate process that detects silence of the monitor on the steady
-clock. Neither silence nor 'unknown' ever causes a retry.
+episode, and only values of one monitor, with fresh stamps and an episode of this supervisor. The
+supervisor is a separate process that detects silence of the monitor on the steady clock. Neither
+silence nor 'unknown' ever causes a retry.
 """
 
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +25,6 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RULES
-from viva_ros.core.detection.staleness import Silence
 from viva_ros.core.detection.thresholds import TaskCalibrations
 from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.errors import CalibrationError, VivaError
@@ -35,8 +35,9 @@ from viva_ros.core.windows import RateMeter, is_slower
 from viva_ros.engine.resources import calibrations
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.accepted_values import AcceptedValues
 from viva_ros.nodes.alert_publisher import AlertPublisher
-from viva_ros.nodes.convert import to_details, to_ns
+from viva_ros.nodes.convert import publisher_of, to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, RATE_SPAN, WARN, Report, too_slow
 from viva_ros.nodes.leadership import Leadership
 from viva_ros.nodes.lifecycle import ManagedNode
@@ -79,8 +80,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._detector_settings = DetectorSettings(settings.rules, settings.alarm)
         self._create_detector()
         self._engine_mismatch = self._incompatible = self._robot_fault = ''
-        self._begin_silence(settings)
-        self._silence_event: Event | None = None
+        self._await_values(settings)
         self._task = settings.task
         self._alerts = AlertPublisher(self, self._session)
         self._retries = Retries(
@@ -109,7 +109,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def start(self) -> None:
         """Start to judge; an episode continues only after an absence below MAX_ABSENCE."""
-        self._begin_silence(self.settings)
+        self._await_values(self.settings)
         self._update_leadership()
         self._timer = self.create_timer(TICK_PERIOD, self._tick, clock=self.steady)
         how = (
@@ -118,11 +118,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         passive = f'; passive: {self._leadership.reason}' if self._leadership.reason else ''
         self.get_logger().info(f'watching ({how}{passive})')
 
-    def _begin_silence(self, settings: SupervisorSettings) -> None:
-        self._heard_at: float | None = None
+    def _await_values(self, settings: SupervisorSettings) -> None:
         self._started = time.monotonic()
         self._rate = RateMeter(RATE_SPAN)
-        self._silence = Silence(settings.silence, self._started)
+        jump = settings.alarm.time_jump
+        self._values = AcceptedValues(self, settings.silence, jump, self._on_lack)
 
     def stop(self) -> None:
         """Stop judging; end the episode, and publish UNKNOWN unless an operator is required."""
@@ -188,7 +188,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Report the level and the statistics of the rules."""
         level = self._level() if self.active else Level.OK
         fault = self._incompatible or self._engine_mismatch or self._robot.execution_unknown
-        duplicates = self._leadership.reason or self._duplicate_monitors() or self._too_slow(level)
+        fault = fault or self._leadership.strangers
+        duplicates = (
+            self._leadership.reason
+            or self._values.notice
+            or self._duplicate_monitors()
+            or self._too_slow(level)
+        )
         text = fault or duplicates or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if duplicates else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
@@ -294,20 +300,33 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         return self._robot.reports_execution and not by_result
 
     def _publish_episode(self) -> None:
+        self._follow_own_episode()
         self._alerts.publish_episode(self._episode_state(), self._now())
 
     # Values.
 
-    def _on_value(self, message: Value) -> None:
+    def _follow_own_episode(self) -> None:
+        episode = self._retries.episode or self._retries.stored
+        self._values.follow_episode(episode.id if episode else '')
+
+    def _on_lack(self, event: Event) -> None:
+        self._retries.drop()  # outdated when values return
+        self._publish(event, event.stamp)
+
+    def _on_value(self, message: Value, info: Mapping[str, Any]) -> None:
         if not self.active:
             return
-        self._heard_at = time.monotonic()
+        self._follow_own_episode()
+        if not self._values.accept(message, info, passive=not self._alerts.is_open):
+            return  # it changes no other state
+        if self._values.changed:
+            self._detector.restart_windows()
         known = message.status == Value.STATUS_OK
         self._follow_task(message.task)
         self._engine_mismatch = self._engine_fault(message) if known else ''
         known = known and not self._engine_mismatch
         if known:
-            self._rate.add(self._heard_at)
+            self._rate.add(time.monotonic())
         kind = '' if known or self._engine_mismatch else message.reason_kind
         events = self._detector.update(
             to_ns(message.header.stamp), message.value if known else None,
@@ -356,7 +375,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return
         state = self._episode_state()
         if state.executing and state.id == event.episode_id:
-            self._retries.request(event, state.task)
+            fault = self._values.age_fault(event.stamp)
+            outdated = f'the alarm is {fault}' if fault else ''
+            self._retries.request(event, state.task, outdated)
 
     # Robot and timers.
 
@@ -381,22 +402,19 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._publish_episode()
 
     def _tick(self) -> None:
-        steady = time.monotonic()
-        event = self._silence.update(steady, self._heard_at, self._now(), self._episode_state().id)
-        if event is not None:
-            self._silence_event = event
-            self._retries.drop()  # outdated when values return
-            self._publish(event, event.stamp)
-        if steady - self._started > STARTUP_DELAY:
+        self._follow_own_episode()
+        self._values.watch()
+        if time.monotonic() - self._started > STARTUP_DELAY:
             self._resume()
         self._watch_robot()
-        unheard = self._silence.silent or self._detector.level in (Level.UNKNOWN, Level.PAUSED)
-        self._retries.tick(self._robot.stopped, self._detector.known and not unheard)
+        judged = self._detector.known and self._values.fresh
+        known = judged and self._detector.level not in (Level.UNKNOWN, Level.PAUSED)
+        self._retries.tick(self._robot.stopped, known)
         self._publish_state()
 
-    def _on_alert(self, message: Alert) -> None:
+    def _on_alert(self, message: Alert, info: Mapping[str, Any]) -> None:
         """Note an older supervisor; its latched alert may arrive before its discovery."""
-        if self._leadership.note_alert(int(message.session_id)):
+        if self._leadership.note_alert(int(message.session_id), publisher_of(info)):
             self._update_leadership()
 
     def _on_episode(self, message: Episode) -> None:
@@ -408,7 +426,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _level(self) -> Level:
         if not self.active:
             return worst(Level.UNKNOWN, self._retries.level)
-        lack = self._silence.silent or self._robot_fault
+        lack = self._values.lack is not None or self._robot_fault
         unknown = Level.UNKNOWN if lack else Level.OK
         return worst(self._detector.level, self._retries.level, unknown)
 
@@ -421,8 +439,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return cause.kind, cause.text
         if not self.active:
             return 'unknown', INACTIVE
-        if level == Level.UNKNOWN and self._silence.silent and self._silence_event is not None:
-            return self._silence_event.kind, self._silence_event.text
+        if level == Level.UNKNOWN and self._values.lack is not None:
+            return self._values.lack.kind, self._values.lack.text
         if level == Level.UNKNOWN and self._robot_fault:
             return 'robot', self._robot_fault
         if level == Level.LATCHED:
@@ -469,7 +487,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         events = SubscriptionEventCallbacks(
             incompatible_qos=self._note_incompatible, use_default_callbacks=False
         )
-        subscribed: Sequence[tuple[type, str, Callable[[Any], None], QoSProfile]] = (
+        subscribed: Sequence[tuple[type, str, Callable[..., None], QoSProfile]] = (
             (Value, 'value', self._on_value, qos.RELIABLE),
             (Alert, 'alert', self._on_alert, qos.LATCHED_READER),  # of an older supervisor
             (Episode, 'episode', self._on_episode, qos.LATCHED_READER),
@@ -506,6 +524,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             'retry': self._retries.state.value,
             'dry_run': self.settings.retry.dry_run,
         }
+        figures |= self._values.figures()
         for kind, reading in self._detector.readings.items():
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'

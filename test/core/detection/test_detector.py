@@ -215,6 +215,14 @@ def test_gap_restarts_the_smoothing() -> None:
     assert detector.smoothed == -0.25
 
 
+def test_restarted_windows_hide_the_values_of_another_source() -> None:
+    detector = Detector(DetectorSettings(replace(PLAIN, smoothing=0.4), ALARM), DROP)
+    run(detector, series([0.9] * 5))
+    detector.restart_windows()
+    assert run(detector, series([0.0] * 10, start=11.0)) == []
+    assert detector.level == Level.OK and detector.smoothed == 0.0
+
+
 def test_short_gap_restarts_nothing() -> None:
     detector = Detector(SETTINGS, DROP)
     run(detector, series([0.9] * 5))

@@ -171,14 +171,18 @@ class Detector:
         self._bank = RuleBank(self._settings.rules, expected)
         self._reset()
 
+    def restart_windows(self) -> None:
+        """Forget the values so far: the next ones cannot be compared with them."""
+        self._smoother.reset()
+        self._bank.reset()
+        self._trace.reset()
+
     def _reset(self, unknown_since: int | None = None) -> None:
         self._last: int | None = None
         self.known = False
         self.smoothed = math.nan
         self.readings: dict[str, RuleReading] = {}
-        self._smoother.reset()
-        self._bank.reset()
-        self._trace.reset()
+        self.restart_windows()
         self._unknown.reset(unknown_since)
         self._stopped = False
 
@@ -247,9 +251,7 @@ class Detector:
 
     def _measure(self, stamp: int, value: float, details: Details) -> None:
         if self._last is not None and seconds(stamp, self._last) > self._settings.rules.max_gap:
-            self._smoother.reset()
-            self._bank.reset()
-            self._trace.reset()
+            self.restart_windows()
         self._last = stamp
         self.smoothed = self._smoother.update(stamp, value)
         holding = self._alarm.holding(stamp)
