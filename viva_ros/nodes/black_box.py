@@ -132,15 +132,19 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         for topic, types in found.items():
             is_own = topic in ROS_TOPICS or topic.endswith(('transition_event', *VISUALIZATIONS))
             if topic not in self._types and not is_own:
-                self._subscribe(topic, types[0])
+                self._subscribe(topic, sorted(types, key=is_foreign))
 
-    def _subscribe(self, topic: str, type_name: str) -> None:
+    def _subscribe(self, topic: str, types: Sequence[str]) -> None:
+        type_name = types[0]
         try:
             schema(type_name)
-        except RecordingError:  # a type that recordings do not support
-            return
-        package, _, name = type_name.split('/')
-        kind = getattr(import_module(f'{package}.msg'), name)
+            package, _, name = type_name.split('/')
+            kind = getattr(import_module(f'{package}.msg'), name)
+        except (RecordingError, ImportError, AttributeError, ValueError):
+            return  # a type that recordings do not support, or that is not installed
+        if len(types) > 1:
+            text = f'{topic} has the types {", ".join(types)}: {type_name} is recorded'
+            self.get_logger().warning(text)
         profile = qos.LATCHED_READER if topic in self._latched else qos.JOINTS
         self._types[topic] = type_name
         self._subscriptions_made.append(
@@ -258,6 +262,11 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _fail(self, error: Exception) -> None:
         self._fault = str(error)
         self.get_logger().error(self._fault, throttle_duration_sec=5.0)
+
+
+def is_foreign(type_name: str) -> bool:
+    """Return whether a type is not of this package; another node can publish on our topics."""
+    return not type_name.startswith('viva_ros/')
 
 
 def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:
