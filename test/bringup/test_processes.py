@@ -23,12 +23,12 @@ from viva_ros.nodes.registry import AUXILIARY, ESSENTIAL, MONITOR, ONCE, Respawn
 
 def test_command_line_has_namespace_parameters_and_log_level():
     options = check_arguments('monitor', {'namespace': 'cell/left', 'log_level': 'warn'})
-    line = processes.command(MONITOR, options, Path('/tmp/monitor.yaml'))
+    line = processes.node_child(MONITOR, options, Path('/tmp/monitor.yaml'))['args']
     assert line[1:6] == ['-P', '-m', 'viva_ros.nodes', 'monitor', '--ros-args']
     assert line[6:] == [
         '-r', '__ns:=/cell/left', '--params-file', '/tmp/monitor.yaml', '--log-level', 'warn'
     ]  # fmt: skip
-    line = processes.command(MONITOR, check_arguments('monitor', {}), Path('x'))
+    line = processes.node_child(MONITOR, check_arguments('monitor', {}), Path('/x'))['args']
     assert '--log-level' not in line
 
 

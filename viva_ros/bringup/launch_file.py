@@ -7,6 +7,7 @@ An included launch file inherits all arguments of its parent, and leaks its own 
 Here only explicit arguments ('launch_arguments', or the command line) count, within a scope.
 """
 
+import os
 import sys
 from pathlib import Path
 from types import FrameType
@@ -32,6 +33,7 @@ from viva_ros.bringup.launch_arguments import (
     check_arguments,
     parameter_files,
 )
+from viva_ros.core.child_process import SAFE_PATH, SEARCH_PATHS, child_environment
 from viva_ros.nodes.registry import ADVISORY, LAUNCHES, RespawnPolicy
 
 #: Arguments that 'ros2 launch' itself adds.
@@ -113,10 +115,17 @@ def make_nodes(options: Options, context: LaunchContext) -> list[Node]:
             namespace=absolute, output='screen', emulate_tty=True,
             **respawn_arguments(options.policy(program)),
             parameters=[str(files[program.name])], ros_arguments=options.log_level or None,
-            additional_env=added_environment(),
+            additional_env=added_environment() | safe_search_paths(),
         )
         for program in options.programs
     ]  # fmt: skip
+
+
+def safe_search_paths() -> dict[str, str]:
+    """Return the variables that keep a node from running files of the working directory."""
+    safe = child_environment(os.environ)
+    changed = (name for name in SEARCH_PATHS if os.environ.get(name, '') != safe.get(name, ''))
+    return {SAFE_PATH: '1', **{name: safe.get(name, '') for name in changed}}
 
 
 def respawn_arguments(policy: RespawnPolicy) -> dict[str, Any]:

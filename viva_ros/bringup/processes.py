@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from viva_ros.bringup.launch_arguments import (
     Options,
@@ -26,6 +26,7 @@ from viva_ros.bringup.launch_arguments import (
     check_arguments,
     parameter_files,
 )
+from viva_ros.core.child_process import child_environment, python_child
 from viva_ros.engine.usage import signal_at_end_of_parent
 from viva_ros.nodes.registry import Program, RespawnPolicy
 
@@ -71,7 +72,7 @@ def started(
             if log_folder is not None:
                 output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
             processes[name] = subprocess.Popen(
-                command(programs[name], checked, files[name]), env=environment(),
+                **node_child(programs[name], checked, files[name]),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C goes to this process, which passes it on
                 preexec_fn=end_with_parent,
@@ -97,18 +98,21 @@ def namespace(options: Options) -> str:
     return '/' + options.values['namespace'].strip('/')
 
 
-def command(program: Program, options: Options, parameters: Path) -> list[str]:
-    """Return the command line of one node."""
-    return [
-        sys.executable, '-P', '-m', 'viva_ros.nodes', program.name,
-        '--ros-args', '-r', f'__ns:={namespace(options)}', '--params-file', str(parameters),
-        *options.log_level,
-    ]  # fmt: skip
+def node_child(program: Program, options: Options, parameters: Path) -> dict[str, Any]:
+    """
+    Return command line and environment of one node, for ``Popen``.
+
+    It has the working directory of the user: parameters may name files relative to that.
+    """
+    return python_child(
+        'viva_ros.nodes', program.name, '--ros-args', '-r', f'__ns:={namespace(options)}',
+        '--params-file', parameters, *options.log_level, env=environment(),
+    )  # fmt: skip
 
 
 def environment() -> dict[str, str]:
     """Return the environment of the nodes: that of this process, and the path of the messages."""
-    env = dict(os.environ) | added_environment()
+    env = child_environment(os.environ) | added_environment()
     env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     env['PYTHONUNBUFFERED'] = '1'
     return env

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +19,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from viva_ros.core.child_process import python_child
 from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.background_task import nothing
 
+CHILD: Final = 'viva_ros.engine.isolated_child'
 LOAD_TIMEOUT: Final = 120.0  # s
 RESTART_AFTER: Final = 1.0  # s between two starts, for an engine that always fails
 
@@ -144,10 +145,11 @@ class Child:
 
     def __init__(self, arguments: list[str]) -> None:
         self._socket, theirs = shared_memory.pair()
-        line = [sys.executable, '-m', 'viva_ros.engine.isolated_child', *arguments]
+        line = (Path(arguments[0]), *arguments[1:])
         with theirs:
             self.process = starter(os.getpid()).submit(
-                subprocess.Popen, [*line, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                subprocess.Popen, **python_child(CHILD, *line, theirs.fileno(), apart=True),
+                pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL, start_new_session=True,
             ).result()  # fmt: skip
         self._number = 0
