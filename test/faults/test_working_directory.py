@@ -20,7 +20,8 @@ from viva_ros.engine.resources import engine_folder
 
 NAMES = (
     'argparse', 'random', 'socket', 'pickle', 'tempfile', 'json', 'numpy', 'torch', 'viva_ros',
-    'rclpy', 'cv2', 'onnxruntime', 'openvino', 'mcap', 'mujoco', 'resource', 'sitecustomize',
+    'rclpy', 'cv2', 'yaml', 'onnxruntime', 'openvino', 'mcap', 'mujoco', 'resource',
+    'sitecustomize',
 )  # fmt: skip
 ENTRY = 'from viva_ros.cli.main import main\n\nif __name__ == "__main__":\n    sys.exit(main())\n'
 
@@ -102,6 +103,19 @@ if __name__ == '__main__':
     with ProcessPoolExecutor(2, context) as pool:
         print(list(pool.map(abs, [-1, -2])))
 """
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine starts ray in minutes
+def test_workers_of_ray_run_none_of_the_files(trap, viva, small_engine):
+    pytest.importorskip('ray', reason='ray is not installed')
+    Path('recordings').mkdir()
+    write_recording(Path('recordings') / '0.mcap', [0.1, 0.2, 0.3])
+    Path('engine').symlink_to(small_engine)
+    task = ('--task', 'tray_lift', '--processes', 1)
+    run(*viva, 'score', 'recordings', '--engine', 'engine', *task, '--ray')
+    assert len(list(Path('recordings').glob('*_values.parquet'))) == 1
+    assert markers(trap) == []
 
 
 @pytest.mark.parametrize('context', ['ours', 'other'])

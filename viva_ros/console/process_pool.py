@@ -28,14 +28,14 @@ class ChildProcess(SpawnProcess):
 
     def start(self) -> None:
         """Start the process, which does not look for modules in the working directory."""
-        with _child_variables():
+        with child_variables():
             super().start()
 
 
 class ChildContext(SpawnContext):
     """multiprocessing's context 'spawn', whose processes are ``ChildProcess``."""
 
-    Process = ChildProcess  # type: ignore[assignment]
+    Process = ChildProcess
 
 
 def spawn_context() -> SpawnContext:
@@ -45,13 +45,14 @@ def spawn_context() -> SpawnContext:
     Its processes have the search path of this process once they run; what they import before
     that, they must not find in the working directory.
     """
-    with _child_variables():
+    with child_variables():
         resource_tracker.ensure_running()  # a program, too
     return ChildContext()
 
 
 @contextmanager
-def _child_variables() -> Iterator[None]:
+def child_variables() -> Iterator[None]:
+    """Set the environment of children in this process during a block."""
     before = dict(os.environ)
     after = child_environment(before)
     _replace(after)

@@ -148,9 +148,10 @@ class Child:
         line = (Path(arguments[0]), *arguments[1:])
         with theirs:
             self.process = starter(os.getpid()).submit(
-                subprocess.Popen, **python_child(CHILD, *line, theirs.fileno(), apart=True),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                lambda: subprocess.Popen(
+                    **python_child(CHILD, *line, theirs.fileno(), apart=True),
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+                )
             ).result()  # fmt: skip
         self._number = 0
         self.loaded = False

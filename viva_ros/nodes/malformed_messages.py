@@ -14,7 +14,7 @@ request. Its caller gets no answer.
 
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from traceback import walk_tb
 from typing import Any, Final
 from weakref import WeakKeyDictionary, proxy
@@ -37,7 +37,7 @@ LONGEST: Final = 160  # characters of a reason
 PROBES: Final = 5  # images taken as bytes after one was lost
 LATEST: Final = 2**31 - 86_400  # s; stamps of ROS end in 2038, forecasts need one day before
 UNLIMITED: Final = 1000  # messages of one poll, without a depth
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Coroutine[None, None, None]]
 
 
 class MalformedMessages:
@@ -199,7 +199,7 @@ class GuardedExecutor(SingleThreadedExecutor):
 
         return execute
 
-    def _take_waitable(self, waitable: Any) -> Work | None:
+    def _take_waitable(self, waitable: Any) -> Work | None:  # type: ignore[override]
         return self._take(super()._take_waitable, waitable)
 
     def _take(self, take: Callable[[Any], Work | None], entity: Any) -> Work | None:
