@@ -14,7 +14,6 @@ not used for estimates, is narrow. `--preset wan2.2-tiny` is a quick check that 
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import shlex
@@ -31,6 +30,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from viva_ros.console.process_pool import spawn_context
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.export import graph
@@ -198,7 +198,7 @@ def main() -> None:
 def _run(
     part: Callable[[Path, ViVaConfig], dict[str, Any]], args: argparse.Namespace
 ) -> dict[str, Any]:
-    context = multiprocessing.get_context('spawn')
+    context = spawn_context()
     with context.Pool(1, maxtasksperchild=1) as pool:
         found = pool.apply(
             _measure, (part.__name__, args.work, args.preset, args.layers, args.threads)

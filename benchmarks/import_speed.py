@@ -17,7 +17,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,6 +29,7 @@ import psutil
 from mcap.writer import CompressionType, Writer
 
 from viva_ros.console.provenance import command_line, processor, versions
+from viva_ros.core.child_process import python_child
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.messages import joint_state, jpeg_image, schema, serialise
@@ -122,12 +122,12 @@ class PeakMemory(threading.Thread):
 
 def measure(bags: Path, out: Path, processes: int) -> dict[str, Any]:
     """Import a folder of bags; return the figures."""
-    command = [
-        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'import', str(bags), '--rate', str(FPS),
-        '--task', 'fold', '--success', '--out', str(out), '--processes', str(processes),
-    ]  # fmt: skip
+    command = ('import', bags, '--rate', FPS, '--task', 'fold', '--success', '--out', out)
     load, began, used = os.getloadavg()[0], time.perf_counter(), _cpu()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        **python_child('viva_ros.cli.main', *command, '--processes', processes),
+        stdout=subprocess.DEVNULL,
+    ) as process:
         memory = PeakMemory(process.pid)
         memory.start()
         if process.wait():

@@ -4,7 +4,7 @@
 """
 Compare two ways to run an engine in a separate process: this package and multiprocessing.
 
-The package starts ``python -m viva_ros.engine.isolated_child`` and shares memory without a name;
+The package starts ``python -P -m viva_ros.engine.isolated_child`` and shares unnamed memory;
 ``multiprocessing`` spawns a child, which imports the main module of its parent again, here that of
 a node. Measured in turn: the time from start to the loaded engine, the memory of the child, and
 the round trip of a message that announces an observation. Copying images costs the same in both.

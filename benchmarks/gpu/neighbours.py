@@ -10,7 +10,6 @@ process only: between processes the driver shares time) and limit its share of t
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import IO, Any, Final
 import numpy as np
 import torch
 
+from viva_ros.core.child_process import python_child
 from viva_ros.model.inference import LeanViVa
 
 from . import networks
@@ -155,10 +155,11 @@ def _all_cases(
 def other_process(part: Part, lean: LeanViVa) -> dict[str, Any]:
     """Measure with a policy in its own process."""
     seconds = 0.3 if part.tiny else SECONDS
-    line = [sys.executable, '-P', '-m', 'gpu.policy', '--device', part.device.type]
+    tiny = ['--tiny'] * part.tiny
     process = subprocess.Popen(
-        line + ['--tiny'] * part.tiny, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        **python_child('gpu.policy', '--device', part.device.type, *tiny),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     timer = threading.Timer(min(PATIENCE + 6 * SECONDS, max(part.left, 5.0)), process.kill)
     timer.start()
     try:

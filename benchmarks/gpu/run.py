@@ -22,8 +22,10 @@ from types import FrameType
 from typing import Any, Final
 
 HERE: Final = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 from gpu import machine, table  # noqa: E402
+
+from viva_ros.core.child_process import python_child  # noqa: E402
 
 GRACE: Final = 6.0  # s, for a part to end after its time limit
 RESERVE: Final = 4.0  # s of the budget for the table
@@ -74,9 +76,8 @@ class Runner:
             return False
         print(f'== {name}: up to {seconds:.0f} s', flush=True)
         self._process = subprocess.Popen(
-            self._line(job, path, max(seconds - GRACE, 1.0)), env=_environment(),
-            start_new_session=True,
-        )  # fmt: skip
+            **self._child(job, path, max(seconds - GRACE, 1.0)), start_new_session=True
+        )
         ended = self._watch(name, began + seconds)
         self._kill()
         code = self._process.returncode
@@ -84,10 +85,12 @@ class Runner:
         self._close(name, path, state, code, time.monotonic() - began)
         return ended and code == 0
 
-    def _line(self, job: Job, path: Path, seconds: float) -> list[str]:
-        line = [sys.executable, '-P', '-m', f'gpu.{job.module}', '--out', str(path)]
-        line += ['--seconds', str(seconds), '--device', self._args.device]
-        return line + ['--tiny'] * self._args.tiny
+    def _child(self, job: Job, path: Path, seconds: float) -> dict[str, Any]:
+        tiny = ['--tiny'] * self._args.tiny
+        return python_child(
+            f'gpu.{job.module}', '--out', path, '--seconds', seconds,
+            '--device', self._args.device, *tiny, env=_environment(),
+        )  # fmt: skip
 
     def _watch(self, name: str, end: float) -> bool:
         """Wait for the part while reading the clocks; return whether it ended in time."""

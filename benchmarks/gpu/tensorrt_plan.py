@@ -10,7 +10,6 @@ crash on a GPU that the library does not support.
 import argparse
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,6 +19,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
+from viva_ros.core.child_process import python_child
 from viva_ros.engine.backends.tensorrt import import_library
 from viva_ros.export import tensorrt as tensorrt_export
 
@@ -140,8 +140,10 @@ def in_own_process(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
 
     :raises RuntimeError: with exit code and last output of a failed process
     """
-    line = [sys.executable, '-P', '-m', 'gpu.tensorrt_plan', *capabilities, *['--run'] * run]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=LONGEST, check=False)
+    done = subprocess.run(
+        **python_child('gpu.tensorrt_plan', *capabilities, *['--run'] * run),
+        capture_output=True, text=True, timeout=LONGEST, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f'exit code {done.returncode}: {done.stderr.strip()[-400:]}')
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

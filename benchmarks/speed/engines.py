@@ -8,7 +8,6 @@ One thread; from three decoded images, resize included, to an estimate.
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from benchmarks.speed.variants import (
     make_contestants,
     make_networks,
 )
+from viva_ros.core.child_process import python_child
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import kinds
 
@@ -125,8 +125,10 @@ def measure_start(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
 
 def _once(folder: Path, task: str, kind: str) -> dict[str, Any]:
     module = 'benchmarks.speed.first_estimate'
-    line = [sys.executable, '-m', module, str(folder), task, kind]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        **python_child(module, folder, task, kind, env=environment()), capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise BenchError(
             'bench-engine-start', f'{kind} does not start: {done.stderr[-500:].strip()}'

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.speed.processes import BenchError, environment, last_words, running
+from viva_ros.core.child_process import python_child
 from viva_ros.core.observation import Observation
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
@@ -151,9 +152,8 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
         robots = []
         for index in range(fleet.robots):
             phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
-            line = [sys.executable, '-m', 'benchmarks.speed.many_robots', *options]
             log = Path(place) / f'{index}.txt'
-            robots.append(start([*line, '--phase', str(phase)], env, log, stack))
+            robots.append(start([*options, '--phase', str(phase)], env, log, stack))
         runs, served = run(robots, server, PATIENCE + seconds)
         if server is not None:
             server.terminate()
@@ -210,11 +210,14 @@ def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
-def start(line: Sequence[str], env: dict[str, str], log: Path, stack: ExitStack) -> Robot:
+def start(options: Sequence[str], env: dict[str, str], log: Path, stack: ExitStack) -> Robot:
     """Start a robot that ends with the stack."""
     pipe = subprocess.PIPE
     with log.open('w') as words:
-        process = subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=words, text=True)
+        process = subprocess.Popen(
+            **python_child('benchmarks.speed.many_robots', *options, env=env), stdin=pipe,
+            stdout=pipe, stderr=words, text=True,
+        )  # fmt: skip
     stack.callback(process.wait)
     stack.callback(process.kill)
     return Robot(process, log)

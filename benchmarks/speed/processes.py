@@ -6,14 +6,15 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from viva_ros.core.child_process import python_child
 from viva_ros.core.errors import VivaError
 
+CHECKOUT: Final = str(Path(__file__).parents[2])
 PATIENCE: Final = 15.0  # s, for the process to end after SIGINT
 ONE_THREAD: Final = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 
@@ -23,9 +24,12 @@ class BenchError(VivaError):
 
 
 def environment() -> dict[str, str]:
-    """Return an environment with one thread and a random ROS domain on this machine."""
-    domain = {'ROS_DOMAIN_ID': str(random.SystemRandom().randint(1, 101))}
-    return {**os.environ, **ONE_THREAD, **domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    """Return an environment: one thread, a random ROS domain on this machine, these modules."""
+    return {
+        **os.environ, **ONE_THREAD, 'ROS_DOMAIN_ID': str(random.SystemRandom().randint(1, 101)),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'PYTHONPATH': os.pathsep.join((CHECKOUT, os.environ.get('PYTHONPATH', ''))),
+    }  # fmt: skip
 
 
 @contextmanager
@@ -37,9 +41,10 @@ def running(
 
     :param log: file of its output
     """
-    line = [sys.executable, '-m', module, *map(str, arguments)]
     with log.open('wb') as output:
-        process = subprocess.Popen(line, env=dict(env), stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            **python_child(module, *arguments, env=env), stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         yield process
         end(process)

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from benchmarks.supervision.episodes import (
 )
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
+from viva_ros.console.process_pool import spawn_context
 from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = next(iter(infos.values())).fingerprint
     watched, content = measure(known, tested, engine, args.alpha, folder)
     if not args.without_retries:
-        with ProcessPoolExecutor(args.processes, get_context('spawn')) as pool:
+        with ProcessPoolExecutor(args.processes, spawn_context()) as pool:
             content['retry'] = worth(watched[BOTH], watched[CLOCK], args.scored / KNOWN, pool.map)
     write(args.out, watched, content)
     show(content)

@@ -47,6 +47,7 @@ SUPERVISORS = 'faults/test_supervisors.py::'
 SENDERS = 'faults/test_value_senders.py::'
 MONITOR = 'nodes/test_monitor.py::'
 OVERLOAD = 'faults/test_overload.py::'
+MALFORMED = 'faults/test_malformed_messages.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -181,6 +182,27 @@ ROWS = (
          SENDERS + 'test_restarted_monitor_is_accepted_without_a_second',
          SENDERS + 'test_watch_recovers_from_a_foreign_episode',
          'core/test_value_source.py::test_stamps_that_go_back_again_and_again_are_refused')),
+    Row(30, 'malformed messages and requests; an auxiliary process that dies again and again',
+        'counted, diagnosed, dropped; monitor and supervisor keep their processes',
+        (MALFORMED + 'test_malformed_message_is_counted_and_ends_no_node',
+         MALFORMED + 'test_black_box_records_an_alert_after_malformed_ones',
+         MALFORMED + 'test_malformed_request_ends_no_node_and_the_next_is_served',
+         MALFORMED + 'test_parameter_of_unknown_type_is_counted_and_ends_no_node',
+         MALFORMED + 'test_flood_of_malformed_alerts_leaves_the_heartbeats',
+         MALFORMED + 'test_topics_of_another_type_end_no_node',
+         'faults/test_fates_apart.py::test_black_box_killed_six_times_ends_alone')),
+    Row(31, 'files named like libraries in the working directory', 'not executed by any child',
+        ('faults/test_working_directory.py::'
+         'test_nodes_and_engine_process_run_none_of_the_files',
+         'faults/test_working_directory.py::test_workers_of_score_run_none_of_the_files',
+         'faults/test_working_directory.py::'
+         'test_measured_engine_processes_run_none_of_the_files',
+         'faults/test_working_directory.py::test_pool_of_processes_runs_none_of_the_files',
+         'test_child_processes.py::'
+         'test_every_start_of_a_process_uses_the_helper_or_is_listed')),
+    Row(41, '/clock that is negative or no time', 'counted, reported, ignored',
+        ('faults/test_malformed_clock.py::'
+         'test_malformed_clock_is_counted_and_ends_no_node',)),
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from viva_ros.nodes.registry import (
     REMOVED,
     LaunchArgument,
     Program,
+    RespawnPolicy,
 )
 from viva_ros.nodes.settings import SETTINGS
 
@@ -204,9 +205,10 @@ class Options:
             if not program.switch or self.values[program.switch] == 'true'
         ]  # fmt: skip
 
-    def respawns(self, program: Program) -> bool:
-        """Return whether a node is restarted after a failure."""
-        return program.respawn and self.values['respawn'] == 'true'
+    def policy(self, program: Program) -> RespawnPolicy:
+        """Return when a node is restarted after a failure; never with ``respawn:=false``."""
+        restarts = program.respawn.restarts and self.values['respawn'] == 'true'
+        return replace(program.respawn, restarts=restarts)
 
     @property
     def log_level(self) -> list[str]:

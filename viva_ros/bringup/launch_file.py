@@ -7,9 +7,11 @@ An included launch file inherits all arguments of its parent, and leaks its own 
 Here only explicit arguments ('launch_arguments', or the command line) count, within a scope.
 """
 
+import os
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from launch.actions import (
     DeclareLaunchArgument,
@@ -31,7 +33,8 @@ from viva_ros.bringup.launch_arguments import (
     check_arguments,
     parameter_files,
 )
-from viva_ros.nodes.registry import ADVISORY, LAUNCHES, RESPAWN_DELAY
+from viva_ros.core.child_process import SAFE_PATH, SEARCH_PATHS, child_environment
+from viva_ros.nodes.registry import ADVISORY, LAUNCHES, RespawnPolicy
 
 #: Arguments that 'ros2 launch' itself adds.
 OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
@@ -110,9 +113,28 @@ def make_nodes(options: Options, context: LaunchContext) -> list[Node]:
         Node(
             package='viva_ros', executable=program.name, name=program.name,
             namespace=absolute, output='screen', emulate_tty=True,
-            respawn=options.respawns(program), respawn_delay=RESPAWN_DELAY,
+            **respawn_arguments(options.policy(program)),
             parameters=[str(files[program.name])], ros_arguments=options.log_level or None,
-            additional_env=added_environment(),
+            additional_env=added_environment() | safe_search_paths(),
         )
         for program in options.programs
     ]  # fmt: skip
+
+
+def safe_search_paths() -> dict[str, str]:
+    """Return the variables that keep a node from running files of the working directory."""
+    safe = child_environment(os.environ)
+    changed = (name for name in SEARCH_PATHS if os.environ.get(name, '') != safe.get(name, ''))
+    return {SAFE_PATH: '1', **{name: safe.get(name, '') for name in changed}}
+
+
+def respawn_arguments(policy: RespawnPolicy) -> dict[str, Any]:
+    """
+    Return the arguments of ``Node`` for a policy, as far as launch supports it.
+
+    Launch has one delay, and counts all restarts of a node; the end of a node ends no other.
+    """
+    return {
+        'respawn': policy.restarts, 'respawn_delay': policy.delay,
+        'respawn_max_retries': -1 if policy.limit is None else policy.limit,
+    }  # fmt: skip

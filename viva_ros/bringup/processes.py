@@ -7,18 +7,18 @@ The output of each node gets a prefix, or goes to a file. All nodes end together
 after a time-out by SIGKILL.
 """
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from viva_ros.bringup.launch_arguments import (
     Options,
@@ -26,8 +26,9 @@ from viva_ros.bringup.launch_arguments import (
     check_arguments,
     parameter_files,
 )
+from viva_ros.core.child_process import child_environment, python_child
 from viva_ros.engine.usage import signal_at_end_of_parent
-from viva_ros.nodes.registry import MAX_RESPAWNS, RESPAWN_DELAY, Program
+from viva_ros.nodes.registry import Program, RespawnPolicy
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
 
@@ -71,7 +72,7 @@ def started(
             if log_folder is not None:
                 output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
             processes[name] = subprocess.Popen(
-                command(programs[name], checked, files[name]), env=environment(),
+                **node_child(programs[name], checked, files[name]),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C goes to this process, which passes it on
                 preexec_fn=end_with_parent,
@@ -97,18 +98,21 @@ def namespace(options: Options) -> str:
     return '/' + options.values['namespace'].strip('/')
 
 
-def command(program: Program, options: Options, parameters: Path) -> list[str]:
-    """Return the command line of one node."""
-    return [
-        sys.executable, '-P', '-m', 'viva_ros.nodes', program.name,
-        '--ros-args', '-r', f'__ns:={namespace(options)}', '--params-file', str(parameters),
-        *options.log_level,
-    ]  # fmt: skip
+def node_child(program: Program, options: Options, parameters: Path) -> dict[str, Any]:
+    """
+    Return command line and environment of one node, for ``Popen``.
+
+    It has the working directory of the user: parameters may name files relative to that.
+    """
+    return python_child(
+        'viva_ros.nodes', program.name, '--ros-args', '-r', f'__ns:={namespace(options)}',
+        '--params-file', parameters, *options.log_level, env=environment(),
+    )  # fmt: skip
 
 
 def environment() -> dict[str, str]:
     """Return the environment of the nodes: that of this process, and the path of the messages."""
-    env = dict(os.environ) | added_environment()
+    env = child_environment(os.environ) | added_environment()
     env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     env['PYTHONUNBUFFERED'] = '1'
     return env
@@ -125,12 +129,17 @@ def end_with_parent() -> None:
 
 
 def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
-    """Print each line of a process with its name as prefix."""
+    """
+    Print each line of a process with its name as prefix.
+
+    It reads on if nobody reads this process's output: the node would block in its next line.
+    """
 
     def echo() -> None:
         for line in process.stdout or ():
-            sys.stdout.write(f'[{name}] {line.decode(errors="replace")}')
-            sys.stdout.flush()
+            with suppress(OSError, ValueError):
+                sys.stdout.write(f'[{name}] {line.decode(errors="replace")}')
+                sys.stdout.flush()
 
     threading.Thread(target=echo, daemon=True).start()
 
@@ -149,41 +158,63 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-RESPAWN_WINDOW = 60.0  # s
-
-
 class Respawn:
-    """Decides which nodes are restarted after a failure."""
+    """Decides which nodes are restarted after a failure, and when all are to end."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """:param names: names of the nodes to restart."""
-        self._starts: dict[str, deque[float]] = {name: deque() for name in names}
+    def __init__(self, policies: Mapping[str, RespawnPolicy]) -> None:
+        """:param policies: of all nodes, by name."""
+        self._policies = dict(policies)
+        self._started = dict.fromkeys(policies, -math.inf)
+        self._failures = dict.fromkeys(policies, 0)  # in a row
         self._due: dict[str, float] = {}
+        self._gone: dict[str, int] = {}
 
-    def gone_for_good(self, ended: Mapping[str, int], now: float) -> dict[str, int]:
+    def note(self, ended: Mapping[str, int], now: float) -> list[str]:
         """
-        Return the nodes that are not restarted; schedule the restart of the others.
+        Schedule restarts, and give nodes up.
 
-        :param ended: exit codes by name; 0: an orderly end, without a restart
+        :param ended: exit codes by name of the nodes that do not run
         :param now: s
+        :returns: a line of text for each node that ended since the last call
         """
-        gone = {}
-        for name, code in ended.items():
-            starts = self._starts.get(name)
-            while starts and now - starts[0] > RESPAWN_WINDOW:
-                starts.popleft()
-            if name in self._due:
-                continue
-            if starts is None or code == 0 or len(starts) >= MAX_RESPAWNS:
-                gone[name] = code
-            else:
-                self._due[name] = now + RESPAWN_DELAY
-        return gone
+        new = [name for name in ended if name not in self._due and name not in self._gone]
+        return [self._judge(name, ended[name], now) for name in new]
 
     def due(self, now: float) -> list[str]:
-        """Return the nodes to restart now."""
+        """Return the nodes to start again now."""
         names = [name for name, at in self._due.items() if now >= at]
         for name in names:
             del self._due[name]
-            self._starts[name].append(now)
+            self._started[name] = now
         return names
+
+    @property
+    def over(self) -> bool:
+        """
+        Whether the others must end too.
+
+        So it is if an essential node may not be restarted, or if no essential node is left.
+        """
+        essential = {name for name, one in self._policies.items() if one.is_essential}
+        gone = essential & self._gone.keys()
+        return essential == gone or any(not self._policies[name].restarts for name in gone)
+
+    def _judge(self, name: str, code: int, now: float) -> str:
+        policy, what = self._policies[name], f'{name} (exit code {code})'
+        if now - self._started[name] >= policy.steady:
+            self._failures[name] = 0
+        count = self._failures[name] = self._failures[name] + 1
+        is_over = policy.limit is not None and count > policy.limit
+        if policy.restarts and code != 0 and not is_over:
+            delay = min(policy.delay * 2 ** min(count - 1, 60), policy.longest)
+            self._due[name] = now + delay
+            return f'{what} failed and is started again in {delay:g} s'
+        self._gone[name] = code
+        if self.over:
+            return f'{what} ended, so all other nodes are stopped'
+        why = f'failed {count} times in a row' if is_over else 'ended'
+        left = ', '.join(one for one in self._policies if one not in self._gone)
+        return (
+            f'{what} {why} and is not started again; {left} go on without it: read its output, '
+            "then start 'viva up' again"
+        )

@@ -18,14 +18,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.console.process_pool import uninterrupted
+from viva_ros.console.process_pool import spawn_context, uninterrupted
 from viva_ros.console.progress import new_bar
 from viva_ros.console.provenance import processor
 from viva_ros.core.errors import EngineError, VivaError
@@ -153,7 +152,7 @@ def _processes(
     folder: Path, task: str, kinds: Sequence[str], size: tuple[int, int]
 ) -> Iterator[dict[str, Connection]]:
     """Start a process for each kind, one after the other is ready; end all of them."""
-    context = get_context('spawn')
+    context = spawn_context()
     pipes, running = {}, []
     try:
         for kind in kinds:

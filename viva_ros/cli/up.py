@@ -7,11 +7,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from viva_ros.bringup.launch_arguments import arguments, check_arguments
-from viva_ros.bringup.processes import Respawn, started
+from viva_ros.bringup.processes import Respawn, RunningNodes, started
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes.registry import ADVISORY, LAUNCHES
+
+PERIOD: Final = 0.2  # s, between two looks at the nodes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,19 +33,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(ADVISORY)
-    respawn = Respawn(one.name for one in options.programs if options.respawns(one))
+    respawn = Respawn({one.name: options.policy(one) for one in options.programs})
     with started(args.launch, values) as nodes:
         try:
-            while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
+            while not respawn.over:
+                for text in respawn.note(nodes.ended(), time.monotonic()):
+                    say(text)
                 for name in respawn.due(time.monotonic()):
-                    print(f'viva up: {name} failed and is started again', file=sys.stderr)
-                    nodes.start(name)
-                time.sleep(0.2)
+                    start_again(nodes, name)
+                time.sleep(PERIOD)
         except KeyboardInterrupt:
             return 0
-    names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
-    print(f'viva up: {names} ended, so all other nodes are stopped', file=sys.stderr)
     return 1
+
+
+def start_again(nodes: RunningNodes, name: str) -> None:
+    """Start a node again; a failure, such as no memory for a process, is one of that node."""
+    try:
+        nodes.start(name)
+    except OSError as error:
+        say(f'{name} cannot be started: {error}')
+
+
+def say(text: str) -> None:
+    """Print a line on stderr; no node may end because nobody reads it."""
+    with suppress(OSError):
+        print(f'viva up: {text}', file=sys.stderr, flush=True)
 
 
 def list_arguments() -> str:

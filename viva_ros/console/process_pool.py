@@ -11,13 +11,63 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, connection, parent_process, resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Final
 
+from viva_ros.core.child_process import child_environment
+
 PATIENCE: Final = 2.0  # s until a process that does not end is killed
+
+
+class ChildProcess(SpawnProcess):
+    """A process of ``spawn_context``."""
+
+    def start(self) -> None:
+        """Start the process, which does not look for modules in the working directory."""
+        with child_variables():
+            super().start()
+
+
+class ChildContext(SpawnContext):
+    """multiprocessing's context 'spawn', whose processes are ``ChildProcess``."""
+
+    Process = ChildProcess
+
+
+def spawn_context() -> SpawnContext:
+    """
+    Return the context of all process pools of this package.
+
+    Its processes have the search path of this process once they run; what they import before
+    that, they must not find in the working directory.
+    """
+    with child_variables():
+        resource_tracker.ensure_running()  # a program, too
+    return ChildContext()
+
+
+@contextmanager
+def child_variables() -> Iterator[None]:
+    """Set the environment of children in this process during a block."""
+    before = dict(os.environ)
+    after = child_environment(before)
+    _replace(after)
+    try:
+        yield
+    finally:
+        _replace(before)
+
+
+def _replace(env: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    for name, value in env.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 @contextmanager
@@ -30,7 +80,7 @@ def processes(
     :param prepare: called in each process with ``arguments``
     """
     others = set(active_children())
-    pool = ProcessPoolExecutor(count, get_context('spawn'), begin, (prepare, *arguments))
+    pool = ProcessPoolExecutor(count, spawn_context(), begin, (prepare, *arguments))
     try:
         yield pool
     except BaseException:

@@ -10,7 +10,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import (
@@ -27,6 +27,7 @@ from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.demo.events import DemoAlert, DemoSession, DemoTruth, ValueSample
 from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
+from viva_ros.nodes.malformed_messages import GuardedExecutor
 from viva_ros.nodes.topic_recorder import Recorder, Topic
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 
@@ -143,7 +144,7 @@ def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, Servic
     rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     writer = RecordingWriter(path)
     node = Watcher(session, writer)
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor()
     executor.add_node(node)
     thread = Thread(target=_spin, args=(executor,), daemon=True)
     thread.start()
@@ -158,7 +159,7 @@ def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, Servic
         rclpy.try_shutdown()
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
+def _spin(executor: GuardedExecutor) -> None:
     with suppress(ExternalShutdownException):
         executor.spin()
 

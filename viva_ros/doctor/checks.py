@@ -14,7 +14,6 @@ from typing import Any, Final
 from xml.etree import ElementTree
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -28,6 +27,7 @@ from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
 from viva_ros.nodes import diagnostics, qos
+from viva_ros.nodes.malformed_messages import GuardedExecutor
 from viva_ros.nodes.registry import PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import IMAGE_TYPES, JOINT_STATE
 
@@ -153,7 +153,7 @@ def check_graph(
     :param joints: topic of the joint states; used if no monitor runs
     """
     node = Node('viva_doctor', namespace=namespace)
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor()
     executor.add_node(node)
     try:
         _discover(node, executor)
@@ -168,14 +168,14 @@ def check_graph(
         node.destroy_node()
 
 
-def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
+def spin(executor: GuardedExecutor, seconds: float) -> None:
     """Run the callbacks for a time, s."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
 
 
-def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
+def _discover(node: Node, executor: GuardedExecutor) -> None:
     """
     Wait for discovery: at least 1.5 s, at most 4.5 s, until the inputs of a monitor are known.
 
@@ -213,7 +213,7 @@ def _monitor_inputs(node: Node) -> list[str]:
 
 
 def _measure(
-    node: Node, topics: Iterable[str], executor: SingleThreadedExecutor, seconds: float
+    node: Node, topics: Iterable[str], executor: GuardedExecutor, seconds: float
 ) -> tuple[Mapping[str, int], list[Finding]]:
     """Return the number of messages of each topic, and warnings of ``/diagnostics``."""
     counts = dict.fromkeys(topics, 0)

@@ -12,7 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
@@ -33,6 +32,7 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, stamp_of
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import FrameCounter, frame_loss_text
+from viva_ros.nodes.malformed_messages import GuardedExecutor
 from viva_ros.nodes.robot_topics import (
     IMAGE_TYPES,
     JOINT_STATE,
@@ -172,9 +172,9 @@ def _engine_cameras(file: Path, info: EngineInfo) -> list[Finding]:
 
 
 @contextmanager
-def _running(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+def _running(namespace: str) -> Iterator[tuple[Node, GuardedExecutor]]:
     node = Node('viva_doctor', namespace=namespace)
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor()
     executor.add_node(node)
     try:
         yield node, executor
@@ -183,7 +183,7 @@ def _running(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
         node.destroy_node()
 
 
-def _discover(node: Node, executor: SingleThreadedExecutor, robot: RobotTopics) -> None:
+def _discover(node: Node, executor: GuardedExecutor, robot: RobotTopics) -> None:
     """Wait until each topic has a publisher, or until other participants are surely known."""
     topics = [one.topic for one in robot.cameras.values()]
     topics += [joint.source.topic for joint in robot.joints]

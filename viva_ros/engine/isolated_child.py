@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The child process of ``isolated_process``: ``python -m viva_ros.engine.isolated_child``.
+The child process of ``isolated_process``: ``python -P -m viva_ros.engine.isolated_child``.
 
 It loads an engine, sends its description, and answers requests one by one. The kernel ends it with
 the process that started it.

@@ -14,7 +14,6 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from viva_ros.core.child_process import python_child
 from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.progress_watch import ProgressLimits, ProgressWatch, RestartBackoff
@@ -33,6 +33,7 @@ from viva_ros.engine.background_task import nothing
 from viva_ros.engine.load_slots import LONGEST_WAIT, slot_count, take_slot
 from viva_ros.engine.usage import process_usage
 
+CHILD: Final = 'viva_ros.engine.isolated_child'
 LOAD_LIMITS: Final = ProgressLimits(idle=120.0, wall=600.0)
 SLOT_PERIOD: Final = 0.2  # s, at most, between two looks for a free slot
 
@@ -233,12 +234,14 @@ class Child:
         :param slot: see ``load_slots``
         """
         self.connection, theirs = shared_memory.pair()
-        line = [sys.executable, '-m', 'viva_ros.engine.isolated_child', *arguments]
         passed = [one.fileno() for one in (theirs, slot) if one is not None]
+        line = (Path(arguments[0]), *arguments[1:], *passed)
         with theirs:
             self.process = starter(os.getpid()).submit(
-                subprocess.Popen, [*line, *map(str, passed)], pass_fds=passed,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                lambda: subprocess.Popen(
+                    **python_child(CHILD, *line, apart=True),
+                    pass_fds=passed, stdin=subprocess.DEVNULL, start_new_session=True,
+                )
             ).result()  # fmt: skip
         self._number = 0
         self._loading = ProgressWatch(LOAD_LIMITS, time.monotonic())

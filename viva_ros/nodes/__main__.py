@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A node as a program: ``python -m viva_ros.nodes monitor``.
+A node as a program: ``python -P -m viva_ros.nodes monitor``.
 
 Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once;
 therefore nothing but signal handling is imported first.

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rclpy.node import NodeNameNonExistentError
-from rclpy.serialization import deserialize_message
 
 from viva_ros.core.black_box import MIB, EventRecording, Kept, Ring, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
@@ -29,6 +28,7 @@ from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
 from viva_ros.nodes.main import run
+from viva_ros.nodes.malformed_messages import read
 from viva_ros.nodes.settings import BlackBoxSettings
 from viva_ros.nodes.topic_recorder import channel_metadata
 
@@ -132,15 +132,19 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         for topic, types in found.items():
             is_own = topic in ROS_TOPICS or topic.endswith(('transition_event', *VISUALIZATIONS))
             if topic not in self._types and not is_own:
-                self._subscribe(topic, types[0])
+                self._subscribe(topic, sorted(types, key=is_foreign))
 
-    def _subscribe(self, topic: str, type_name: str) -> None:
+    def _subscribe(self, topic: str, types: Sequence[str]) -> None:
+        type_name = types[0]
         try:
             schema(type_name)
-        except RecordingError:  # a type that recordings do not support
-            return
-        package, _, name = type_name.split('/')
-        kind = getattr(import_module(f'{package}.msg'), name)
+            package, _, name = type_name.split('/')
+            kind = getattr(import_module(f'{package}.msg'), name)
+        except (RecordingError, ImportError, AttributeError, ValueError):
+            return  # a type that recordings do not support, or that is not installed
+        if len(types) > 1:
+            text = f'{topic} has the types {", ".join(types)}: {type_name} is recorded'
+            self.get_logger().warning(text)
         profile = qos.LATCHED_READER if topic in self._latched else qos.JOINTS
         self._types[topic] = type_name
         self._subscriptions_made.append(
@@ -156,9 +160,11 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if self._writer is not None:
             self._write(message)
         if self._types[topic] == 'viva_ros/msg/Value':
-            self._newest_value = message.cdr
+            self._newest_value = message
         if self._types[topic] == 'viva_ros/msg/Alert':
-            self._on_alert(deserialize_message(cdr, Alert), now)
+            alert = read(self, topic, message.cdr, Alert)
+            if alert is not None:
+                self._on_alert(alert, now)
 
     def _update_metadata(self, topic: str) -> None:
         """Store the QoS of a topic's publishers: they may have ended when a recording begins."""
@@ -184,9 +190,9 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         self._recording = EventRecording(self.settings.limits, time.monotonic())
         self._writer.metadata(ALERT, describe(alert, self.settings))
         newest = getattr(self, '_newest_value', None)
-        if newest is not None:
-            task = deserialize_message(newest, Value).task
-            self._writer.metadata(TASK, {'task': task})
+        value = newest and read(self, newest.topic, newest.cdr, Value)
+        if value is not None:
+            self._writer.metadata(TASK, {'task': value.task})
         for topic in self._metadata:
             self._update_metadata(topic)
         for message in self._ring.content():
@@ -256,6 +262,11 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _fail(self, error: Exception) -> None:
         self._fault = str(error)
         self.get_logger().error(self._fault, throttle_duration_sec=5.0)
+
+
+def is_foreign(type_name: str) -> bool:
+    """Return whether a type is not of this package; another node can publish on our topics."""
+    return not type_name.startswith('viva_ros/')
 
 
 def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:

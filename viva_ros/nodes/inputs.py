@@ -26,6 +26,7 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
 from viva_ros.nodes.convert import stamp_of
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.malformed_messages import take_all
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import (
     VIDEO_TYPES,
@@ -184,12 +185,9 @@ class Inputs:
 
     def take_joints(self) -> None:
         """Store the joint states received so far: one callback each would cost far more."""
-        for (joint, kind), subscription in zip(
-            self._joints, self._joint_subscriptions, strict=True
-        ):
-            with subscription.handle:
-                while (taken := subscription.handle.take_message(kind, False)) is not None:
-                    self._store_joints(joint, *taken)
+        for (joint, _), subscription in zip(self._joints, self._joint_subscriptions, strict=True):
+            for message, info in take_all(self._node, subscription):
+                self._store_joints(joint, message, info)
 
     def select(self, now: int) -> Selection[Any] | Unknown:
         """Return the newest synchronized set of messages; Unknown if there is none."""

@@ -33,6 +33,7 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.bond import Bond
 from viva_ros.nodes.callback_groups import EventGroup
 from viva_ros.nodes.diagnostics import Report
+from viva_ros.nodes.malformed_messages import malformed_messages
 from viva_ros.nodes.parameters import Parameters
 
 TOPIC = '~/heartbeat'
@@ -440,5 +441,6 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             report.add('configuration', DiagnosticStatus.WARN, self._attempt_state)
         else:
             report.add('configuration', DiagnosticStatus.OK, 'not configured')
+        malformed_messages(self).diagnose(report)
         self.event_group.open()
         self._diagnostics.publish(report.message(self.get_clock().now().to_msg()))

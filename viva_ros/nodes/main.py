@@ -19,13 +19,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.core.errors import VivaError
 from viva_ros.engine.background_task import nothing
+from viva_ros.nodes.malformed_messages import GuardedExecutor
 
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
@@ -43,7 +44,7 @@ class ShutdownRequest:
 
     def __init__(self) -> None:
         self.codes = [0]  # of the process; the last one counts
-        self.executor: SingleThreadedExecutor | None = None
+        self.executor: GuardedExecutor | None = None
         self._requested = threading.Event()
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
@@ -116,7 +117,7 @@ def run(make: Callable[[], Made], argv: Sequence[str] | None = None) -> None:
         sys.exit(shutdown.codes[-1])
 
 
-def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
+def start(argv: Sequence[str] | None) -> GuardedExecutor:
     """Initialize rclpy without its signal handlers."""
     try:
         rclpy.init(
@@ -128,7 +129,7 @@ def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
             f'{error}: check the arguments after --ros-args, and that {log_folder()} is '
             'writable (ROS_LOG_DIR sets another folder)'
         )
-    return SingleThreadedExecutor()
+    return GuardedExecutor()
 
 
 def log_folder() -> str:

@@ -11,19 +11,47 @@ from typing import Final
 
 
 @dataclass(frozen=True)
+class RespawnPolicy:
+    """
+    When a node is restarted after a failure.
+
+    :param is_essential: the launch ends if no essential node is left; an auxiliary node ends alone
+    :param restarts: whether the node is restarted at all
+    :param limit: restarts in a row, then the node is given up; None without a limit
+    :param delay: from the first failure to the restart, s; doubled by each further one
+    :param longest: limit of the delay, s
+    :param steady: a run of this length, s, is no failure in a row
+    """
+
+    is_essential: bool = True
+    restarts: bool = True
+    limit: int | None = None
+    delay: float = 1.0
+    longest: float = 30.0
+    steady: float = 60.0
+
+
+#: Monitor and supervisor: without an end, since the supervisor reports UNKNOWN meanwhile.
+ESSENTIAL: Final = RespawnPolicy()
+AUXILIARY: Final = RespawnPolicy(is_essential=False, limit=5)
+#: An episode of a simulated robot cannot continue.
+ONCE: Final = RespawnPolicy(restarts=False)
+
+
+@dataclass(frozen=True)
 class Program:
     """
     One node.
 
     :param name: name of the node, its executable, its module and its file in config/
     :param parameters: argument to the parameter that it sets
-    :param respawn: whether the node is restarted after a failure
+    :param respawn: when the node is restarted after a failure
     :param switch: argument that disables the node if 'false'; '' if none does
     """
 
     name: str
     parameters: dict[str, str]
-    respawn: bool = True
+    respawn: RespawnPolicy = ESSENTIAL
     switch: str = ''
 
 
@@ -63,8 +91,10 @@ SUPERVISOR = Program(
         'dry_run': 'retry.dry_run', 'executing_topic': 'robot.executing_topic', **LIFECYCLE,
     },
 )  # fmt: skip
-BLACK_BOX = Program('black_box', {'black_box_folder': 'folder', **LIFECYCLE}, switch='black_box')
-SIM = Program('sim', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False)
+BLACK_BOX = Program(
+    'black_box', {'black_box_folder': 'folder', **LIFECYCLE}, AUXILIARY, switch='black_box'
+)
+SIM = Program('sim', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, ONCE)
 
 NODES = (
     LaunchArgument('namespace', "Namespace of all nodes, below the launch file's own.", ''),
@@ -122,9 +152,6 @@ REMOVED = {
         'use_sim_time': 'the simulated robot runs in real time and publishes no /clock',
     },
 }
-
-RESPAWN_DELAY = 1.0  # s, from a failure to the restart
-MAX_RESPAWNS = 5  # of one node within a minute; then all nodes are ended
 
 ADVISORY = (
     'viva_ros is an advisory process monitor, not a safety function; '

@@ -40,8 +40,13 @@ class Topic:
     @property
     def type_name(self) -> str:
         """ROS name of the type, such as 'sensor_msgs/msg/JointState'."""
-        package, kind = self.type.__module__.split('.')[:2]
-        return f'{package}/{kind}/{self.type.__name__}'
+        return type_name(self.type)
+
+
+def type_name(message_class: type) -> str:
+    """Return the ROS name of a type, such as 'sensor_msgs/msg/JointState'."""
+    package, kind = message_class.__module__.split('.')[:2]
+    return f'{package}/{kind}/{message_class.__name__}'
 
 
 def channel_metadata(node: Node, topic: str, type_name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from viva_ros.core.normalize import match_joints
 from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
 from viva_ros.nodes.lifecycle import AbsentInputError
+from viva_ros.nodes.malformed_messages import take_all
 from viva_ros.nodes.robot_topics import (
     IMAGE_TYPES,
     JOINT_STATE,
@@ -119,14 +120,13 @@ class InputSearch:
         """
         now = time.monotonic()
         self._subscribe()
-        for joint, kind, subscription in self._subscriptions.values():
+        for joint, _, subscription in self._subscriptions.values():
             topic = subscription.topic_name
-            with subscription.handle:
-                while (taken := subscription.handle.take_message(kind, False)) is not None:
-                    found = joint.positions(taken[0], topic)
-                    if not found.keys() <= self._positions.keys():
-                        self._named_at = now
-                    self._positions |= found
+            for message, _ in take_all(self._node, subscription):
+                found = joint.positions(message, topic)
+                if not found.keys() <= self._positions.keys():
+                    self._named_at = now
+                self._positions |= found
         if not self._positions:
             return False
         complete = set(self._names) <= self._positions.keys()

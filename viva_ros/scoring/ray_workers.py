@@ -13,8 +13,11 @@ import secrets
 import socket
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import chdir
 from typing import Any, Final
 
+from viva_ros.console.process_pool import child_variables
+from viva_ros.core.child_process import APART
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
 from viva_ros.scoring.jobs import ScoreJob, ScoreOptions, ScoreOutcome, Scorer
@@ -93,7 +96,8 @@ def start(address: str, options: ScoreOptions, processes: int | None) -> list[Ra
     if address == LOCAL:
         settings.update(include_dashboard=False, num_cpus=processes or os.cpu_count())
     try:
-        ray.init(address=address, **settings)
+        with child_variables(), chdir(APART):  # workers look for modules in this folder first
+            ray.init(address=address, **settings)
     except Exception as error:  # ray raises a bare Exception on a busy machine
         raise _unreachable(address, str(error).splitlines()[0]) from error
     cpus = int(ray.cluster_resources().get('CPU', 0))

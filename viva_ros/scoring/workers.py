@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from typing import Final, Protocol
 
-from viva_ros.console.process_pool import begin, uninterrupted
+from viva_ros.console.process_pool import begin, spawn_context, uninterrupted
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.scoring.jobs import FAILED, STOP, ScoreJob, ScoreOptions, ScoreOutcome, Scorer
 
@@ -84,7 +84,7 @@ class ChildProcessWorker:
 
     def revive(self) -> None:
         """Start a new process."""
-        self._pool = ProcessPoolExecutor(1, get_context('spawn'), begin, (_prepare, self._options))
+        self._pool = ProcessPoolExecutor(1, spawn_context(), begin, (_prepare, self._options))
 
     def close(self) -> None:
         """End the process; an unfinished table is not written."""

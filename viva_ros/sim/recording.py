@@ -7,7 +7,6 @@ Each attempt is one episode: a retry has a file of its own, with its own outcome
 recording holds the failed attempt, the way home and the retry in one file.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from viva_ros.console.process_pool import spawn_context
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND, Image
@@ -373,7 +373,7 @@ def _result(future: 'Future[bool | None]', job: RecordJob) -> bool | None:
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yield worker processes; they are stopped at the end of the block without partial files."""
-    context = multiprocessing.get_context('spawn')
+    context = spawn_context()
     stop = context.Event()
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(stop,))
     try:
