@@ -384,10 +384,15 @@ def load(path: Path) -> Calibration:
     try:
         data = OpenFolder(path.parent).open(path.name).read(LARGEST_FILE)
     except OSError as error:
-        raise CalibrationError(
-            'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
-        ) from error
+        raise unreadable(path, error) from error
     return parse_file(data, path)
+
+
+def unreadable(path: Path, error: OSError) -> CalibrationError:
+    """Return the error that a calibration file is missing or cannot be read."""
+    return CalibrationError(
+        'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
+    )
 
 
 def parse_file(data: bytes, path: Path) -> Calibration:
