@@ -231,7 +231,10 @@ def test_changed_description_is_refused(make_engine, change) -> None:
         ({'ranges': {'names': ['a'], 'low': [0.0]}}, ('ranges lacks', 'high')),
         ({'ranges': {'names': ['a'], 'low': [1.0], 'high': [0.0]}}, ('range of a', 'ascending')),
         ({'ranges': {'names': ['a'], 'low': [math.nan], 'high': [0.0]}}, ('ranges.low is nan',)),
-        ({'ranges': {'names': ['a'], 'low': [0.0], 'high': [1e9]}}, ('ranges.high is 1000000000',)),
+        (
+            {'ranges': {'names': ['a'], 'low': [0.0], 'high': [1e9]}},
+            ('ranges.high is 1000000000',),
+        ),
         ({'ranges': {'names': ['a', 'a'], 'low': [0, 0], 'high': [1, 1]}}, ('ranges.names',)),
         ({'provenance': []}, ('provenance is', 'an object')),
         ({'libraries': {'torch': 2}}, ('libraries.torch is 2',)),

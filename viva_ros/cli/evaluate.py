@@ -151,7 +151,9 @@ def used_by(
 ) -> dict[str, Collection[str] | None]:  # fmt: skip
     """Return the identities of the episodes of the calibrations that engines have, by file."""
     files = [calibration_file(folder, task) for folder in folders for task in tasks]
-    return {str(file): read_calibration(file).episode_identities for file in files if file.exists()}
+    return {
+        str(file): read_calibration(file).episode_identities for file in files if file.exists()
+    }
 
 
 def of_scores(config: EvaluationConfig) -> Evaluation:

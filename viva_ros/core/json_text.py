@@ -81,9 +81,7 @@ def whole(name: str, value: object, low: int, high: int) -> int:
     :raises ValueError: with name, value and what is allowed
     """
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(
-            f'{name} is {_shown(value)}, must be a whole number from {low} to {high}'
-        )
+        raise ValueError(f'{name} is {_shown(value)}, must be a whole number from {low} to {high}')
     return value
 
 
@@ -94,7 +92,9 @@ def text(name: str, value: object, longest: int = LONGEST_TEXT) -> str:
     :raises ValueError: with name, value and what is allowed
     """
     if not isinstance(value, str) or len(value) > longest:
-        raise ValueError(f'{name} is {_shown(value)}, must be a text of up to {longest} characters')
+        raise ValueError(
+            f'{name} is {_shown(value)}, must be a text of up to {longest} characters'
+        )
     return value
 
 

@@ -172,7 +172,7 @@ class OpenFolder:
         Open a regular file.
 
         :raises OSError: if it is missing or cannot be read
-        :raises UntrustedError: if it is no regular file of this folder, or other users can write it
+        :raises UntrustedError: if it is no regular file here, or other users can write it
         """
         place = self.path / name
         if PurePosixPath(name).name != name or name in ('', '.', '..') or '\0' in name:
@@ -184,7 +184,9 @@ class OpenFolder:
             descriptor = os.open(name, _FILE, dir_fd=self.descriptor)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
-                raise _irregular(place, 'link' if error.errno == errno.ELOOP else 'socket') from None
+                raise _irregular(
+                    place, 'link' if error.errno == errno.ELOOP else 'socket'
+                ) from None
             error.filename = str(place)
             raise
         file = OpenFile(descriptor, place)
@@ -225,7 +227,7 @@ def _walk(path: Path) -> int:
         try:
             while rest:
                 name = rest.pop()
-                place = os.path.join(place, name)  # '/' begins again
+                place = os.path.normpath(os.path.join(place, name))  # '/' begins again
                 following = os.open(name, _STEP, dir_fd=current)
                 opened.callback(os.close, following)
                 status = os.fstat(following)

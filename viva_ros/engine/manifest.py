@@ -82,7 +82,8 @@ def check_building_place(folder: Path) -> None:
     if by := writers(status):
         raise EngineError(
             'build-folder-writable',
-            f"{place} is writable by {by}, no engine is there: use a folder of your own, such as '~/engines/{folder.name}'",
+            f'{place} is writable by {by}, no engine is built there: use a folder of your own, '
+            f"such as '~/engines/{folder.name}'",
         )
 
 
@@ -428,7 +429,8 @@ def _list(folder: OpenFolder, manifest: Manifest) -> dict[str, ListedFile]:
     if Path(manifest.file).name == manifest.file and folder.has(manifest.file):
         names.add(manifest.file)
         if manifest.kind in BACKENDS and BACKENDS[manifest.kind].runs_onnx:
-            names |= external_files(folder.open(manifest.file).read(1 << 40))
+            external = external_files(folder.open(manifest.file).read(1 << 40))
+            names |= {name for name in external if folder.has(name)}
     found = {}
     for name in sorted(names - {MANIFEST}):
         file = folder.open(name)

@@ -186,9 +186,7 @@ def parse(content: Mapping[str, Any]) -> Manifest:
 
 def _check_together(made: Manifest, is_first: bool) -> None:
     if unknown := {*made.runs, made.kind} - set(BACKENDS):
-        raise ValueError(
-            f'runs or kind has {sorted(unknown)}, must be of {", ".join(BACKENDS)}'
-        )
+        raise ValueError(f'runs or kind has {sorted(unknown)}, must be of {", ".join(BACKENDS)}')
     if is_first:
         return
     if made.file not in made.files:

@@ -44,10 +44,10 @@ def external_files(graph: bytes) -> set[str]:
                 found.add(pair.get(2, b'').decode())
     except ValueError:  # the library refuses it too
         return set()
-    if wrong := next((one for one in found if not _is_name(one)), None):
+    if wrong := [one for one in found if not _is_name(one)]:
         raise EngineError(
             'graph-external-location',
-            f'the graph has weights in {wrong!r}, must be a file in its folder: save it as one '
+            f'the graph has weights in {wrong[0]!r}, must be a file in its folder: save it as one '
             'file with onnx.save, and export it again',
         )
     return found

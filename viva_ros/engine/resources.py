@@ -106,4 +106,3 @@ def _calibration(engine: str, file: str, task: str, rules: RuleSettings) -> Cali
     # The rate is checked with each value, which has that of its monitor.
     calibration.check(fingerprint or calibration.engine, task, rules, calibration.rate)
     return calibration
-

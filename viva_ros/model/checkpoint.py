@@ -171,8 +171,8 @@ def read_description(folder: Path | CheckpointFolder) -> dict[str, Any]:
 
 
 def read_weights(
-    folder: Path | CheckpointFolder, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32,
-    blank: str = '',
+    folder: Path | CheckpointFolder, module: nn.Module, digest: str,
+    dtype: torch.dtype | None = torch.float32, blank: str = '',
 ) -> None:  # fmt: skip
     """
     Load all weights of a module by name.
@@ -245,7 +245,8 @@ def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) 
 
 
 def read(
-    folder: Path | CheckpointFolder, dtype: torch.dtype | None = torch.float32, blank_part: str = ''
+    folder: Path | CheckpointFolder, dtype: torch.dtype | None = torch.float32,
+    blank_part: str = '',
 ) -> Checkpoint:  # fmt: skip
     """
     Read a model, on the CPU and in evaluation mode.

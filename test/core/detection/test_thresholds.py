@@ -296,7 +296,9 @@ def test_calibration_of_another_format_is_refused(
 
 
 def limits_of(kind: str, warn: object, alarm: object) -> dict[str, object]:
-    return {'thresholds': {'drop': {'warn': 0.1, 'alarm': 0.2}, kind: {'warn': warn, 'alarm': alarm}}}
+    return {
+        'thresholds': {'drop': {'warn': 0.1, 'alarm': 0.2}, kind: {'warn': warn, 'alarm': alarm}}
+    }
 
 
 def reference(**changes: object) -> dict[str, object]:
@@ -386,10 +388,10 @@ def test_number_of_calibration_out_of_range_is_refused(
         ({'unreachable': {'drop': {'largest': math.inf, 'rules': []}}}, 'drop.largest is inf'),
         ({'unreachable': {'drop': {'largest': 2.0, 'rules': 'drop'}}}, 'drop.rules is'),
         ({'unreachable': {'drop': {'largest': 2.0, 'rules': [], 'alpha': 5}}}, 'drop.alpha is 5'),
-        ({'unreachable': {'drop': {'largest': 2.0, 'rules': [], 'seldom': 1}}}, 'drop.seldom is 1'),
+        ({'unreachable': {'drop': {'largest': 2.0, 'rules': [], 'seldom': 1}}}, 'seldom is 1'),
         ({'episode_identities': ['ab']}, 'episode_identities is'),
         ({'episode_identities': 'ab XY'}, "episode_identities has 'XY'"),
-        ({'rules': {'drop_window': 1e9}}, 'rules.drop_window is 1000000000.0, must be at least 0 and at most 3600'),
+        ({'rules': {'drop_window': 1e9}}, 'rules.drop_window is 1000000000.0, must be at'),
     ],
 )  # fmt: skip
 def test_invalid_content_of_calibration_is_named(

@@ -132,6 +132,4 @@ class ForecastResidualRule:
 
 
 #: A residual of one turn of a joint is 628 times the smallest scale.
-FORECAST_RESIDUAL: Final = Rule(
-    ForecastResidualRule, unit=5.0, of_value=False, span=(0.0, 1000.0)
-)
+FORECAST_RESIDUAL: Final = Rule(ForecastResidualRule, unit=5.0, of_value=False, span=(0.0, 1000.0))

@@ -28,9 +28,9 @@ from viva_ros.core.json_text import (
     names,
     number,
     parse_object,
-    text,
     whole,
 )
+from viva_ros.core.json_text import text as text_of
 from viva_ros.core.settings import SettingLimits, validate
 from viva_ros.core.trusted_files import OpenFolder
 
@@ -477,7 +477,7 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         rank=whole('rank', fields['rank'], 1, episodes),
         coverage=_ascending('coverage', fields['coverage'], PART),
         rules=_rules(fields['rules']), rate=number('rate', fields['rate'], RATES),
-        thresholds=thresholds, source=text('source', fields['source']),
+        thresholds=thresholds, source=text_of('source', fields['source']),
         shaping=whole('shaping', fields['shaping'], 0, MOST_EPISODES), expected=expected,
         alone={
             kind: number(f'alone.{kind}', one, threshold_limits(kind, expected))
@@ -493,7 +493,7 @@ def parse(content: Mapping[str, Any]) -> Calibration:
 
 
 def _name(name: str, value: object) -> str:
-    if not (found := text(name, value, 500)):
+    if not (found := text_of(name, value, 500)):
         raise ValueError(f'{name} is empty, must be a name')
     return found
 
@@ -565,7 +565,7 @@ def _rules(content: Mapping[str, Any]) -> RuleSettings:
 def _identities(content: object) -> tuple[str, ...] | None:
     if content is None:
         return None
-    found = tuple(text('episode_identities', content, LARGEST_FILE).split())
+    found = tuple(text_of('episode_identities', content, LARGEST_FILE).split())
     if wrong := next((one for one in found if not HASH.fullmatch(one)), ''):
         raise ValueError(f'episode_identities has {wrong[:80]!r}, must be hashes in hex digits')
     return found
@@ -586,8 +586,10 @@ def _expected(content: object) -> Reference:
             for part in parts
         ))  # fmt: skip
     joints = {
-        _name('a joint in expected.joints', joint): number(f'expected.joints.{joint}', size, RESIDUAL)
+        _name('a joint in expected.joints', joint): number(
+            f'expected.joints.{joint}', size, RESIDUAL
+        )
         for joint, size in members('expected.joints', fields['joints']).items()
-    }  # fmt: skip
+    }
     slope = number('expected.slope', fields['slope'], SLOPE)
     return Reference(slope, joints, norms, number('done_above', fields['done_above'], VALUES))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import EngineError, UntrustedError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import Engine, EngineInfo, Interruptible
@@ -34,7 +34,7 @@ class Connection:
     The kernel also accepts connections to a server that hangs.
 
     :raises OSError: if no server listens
-    :raises EngineError: if the server belongs to another user
+    :raises UntrustedError: if address or server belong to another user
     """
 
     info: EngineInfo
@@ -43,9 +43,9 @@ class Connection:
         self._socket, self._number = protocol.open_socket(), 0
         try:
             self._socket.settimeout(CONNECT_TIMEOUT)
-            self._socket.connect(str(address))
+            _connect(self._socket, address)
             if not protocol.is_same_user(self._socket):
-                raise EngineError(
+                raise UntrustedError(
                     'server-owner',
                     f"the server at {address} belongs to another user: run 'viva serve' with "
                     'an address of your own',
@@ -103,6 +103,21 @@ class Connection:
         if not packet:
             raise ConnectionError(CLOSED)
         return packet
+
+
+def _connect(made: socket.socket, address: Path) -> None:
+    """
+    Connect to a socket of this user, in a folder that no other user can write.
+
+    :raises OSError: if no server listens
+    :raises UntrustedError: if it is something else
+    """
+    place = protocol.SocketPlace(address)
+    try:
+        place.check()
+        made.connect(place.path)
+    finally:
+        place.close()
 
 
 RETRY_DELAY: Final = 5.0  # s, until the next attempt
@@ -202,6 +217,8 @@ class SharedEngine:
     :param expected: fingerprint that the engine must have; empty: that of the first engine
     :param patience: time limit of an answer of the server, s
     :raises EngineError: if the server runs another engine
+    :raises UntrustedError: if the address is not safe from other users; with the default address,
+        'auto', the local engine estimates instead, and ``state`` names the reason
     """
 
     def __init__(
@@ -219,6 +236,11 @@ class SharedEngine:
             self.info = self._begin()
         except OSError as error:
             self._disconnect(error)
+            self.info = self._local.load_now().info
+        except UntrustedError as error:
+            if address != protocol.address_of(protocol.AUTO):
+                raise
+            self._why = str(error)
             self.info = self._local.load_now().info
         self._expected = self._expected or self.info.fingerprint
 
