@@ -20,7 +20,7 @@ from viva_ros.cli.main import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.core.observation import Observation
-from viva_ros.engine import manifest as manifests
+from viva_ros.engine import manifest
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import (
     EngineFolder,
@@ -409,7 +409,7 @@ def test_file_exchanged_after_its_check_is_not_loaded(
     """Directly after the check of each file, it is exchanged for that of the other engine."""
     folder, other = two
     check = EngineFolder._check
-    read_json = manifests.read_content
+    read_json = manifest.read_content
 
     def exchange(found: str) -> None:
         if found == name:
@@ -422,7 +422,7 @@ def test_file_exchanged_after_its_check_is_not_loaded(
 
     monkeypatch.setattr(EngineFolder, '_check', check_then_exchange)
     monkeypatch.setattr(
-        manifests, 'read_content', lambda file: (read_json(file), exchange('engine.json'))[0]
+        manifest, 'read_content', lambda file: (read_json(file), exchange('engine.json'))[0]
     )
     engine = load(folder, 'lift', 'onnx')
     joints = {'left_waist': 0.0, 'right_waist': 0.0}

@@ -483,13 +483,18 @@ def parse(content: Mapping[str, Any]) -> Calibration:
             kind: number(f'alone.{kind}', one, threshold_limits(kind, expected))
             for kind, one in _of_rules('alone', fields['alone'], RULES).items()
         },
-        seconds=math.nan if fields['seconds'] is None
-        else number('seconds', fields['seconds'], DURATIONS),
+        seconds=_seconds(fields['seconds']),
         unreachable=_unreachable(fields['unreachable'], thresholds),
         rise=None if (rise := fields.get('rise')) is None else _pair('rise', rise, VALUES),
         episode_identities=_identities(fields.get('episode_identities')),
     )  # fmt: skip
     return Calibration(**fields)
+
+
+def _seconds(value: object) -> float:
+    """Return the mean duration; it is null in files, NaN in tables of scores, if it is unknown."""
+    unknown = value is None or (isinstance(value, float) and math.isnan(value))
+    return math.nan if unknown else number('seconds', value, DURATIONS)
 
 
 def _name(name: str, value: object) -> str:
