@@ -23,11 +23,11 @@ from rich.console import Console
 from viva_ros.cli import record
 from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
-from viva_ros.core.detection.thresholds import calibration_file, load
+from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.open import inside
 from viva_ros.data.split import VALIDATION, split
-from viva_ros.engine.manifest import read_manifest
+from viva_ros.engine.manifest import read_calibration, read_manifest
 from viva_ros.evaluation.run import read_identities
 
 RESULTS: Final = Path(__file__).parent / 'results'
@@ -161,7 +161,7 @@ def wrong_calibrations(engine: Path, folder: Path) -> Iterator[str]:
     :param folder: of the set 'calibration', with a subfolder for each task
     """
     for task in read_manifest(engine).tasks:
-        made = load(calibration_file(engine, task))
+        made = read_calibration(calibration_file(engine, task))
         recorded = frozenset[str]().union(*read_identities(inside(folder / task)).values())
         if made.episode_identities is None:
             yield f'the calibration of {engine} for {task} does not list its episodes'

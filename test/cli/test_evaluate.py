@@ -25,6 +25,7 @@ from viva_ros.core.detection.thresholds import (
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import select
+from viva_ros.engine.manifest import save_calibration
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.run import EvaluationConfig
 from viva_ros.evaluation.summary import of_all
@@ -108,7 +109,7 @@ def own_calibration(folder: Path, alpha: float, rate: float = 10.0) -> Path:
         rate, {'drop': Threshold(0.2, 0.3)}, '',
     )  # fmt: skip
     path = calibration_file(folder, 'tray_lift')
-    made.save(path)
+    save_calibration(made, path)
     return path
 
 
@@ -134,7 +135,8 @@ def test_rules_that_never_alarm_are_announced(
 ) -> None:
     calibration, test = evaluation_folders
     path = own_calibration(worth_engine_folder, 0.2)
-    replace(load(path), unreachable={'drop': Unreachable(2.0, ('drop',))}).save(path)
+    found = {'drop': Unreachable(2.0, ('drop',))}
+    save_calibration(replace(load(path), unreachable=found), path)
     command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
     assert main([*command, '--calibration-recordings', str(calibration)]) == 0
     text = "warning: ViVa: task 'tray_lift': the rule drop never raises an alarm: its threshold"

@@ -4,6 +4,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from viva_ros.cli.main import main
 from viva_ros.cli.score import main as score
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.data.split import split
+from viva_ros.engine.manifest import read_calibration, save_calibration
 from viva_ros.scoring.store import header
 
 pytestmark = pytest.mark.medium
@@ -252,9 +254,7 @@ def test_evaluate_refuses_recordings_of_the_calibration(
     assert evaluate(tables) == 0
     assert 'warning' not in capsys.readouterr().err
     # A calibration of an earlier version does not name its episodes.
-    content = json.loads(stored.read_text())
-    del content['episode_identities']
-    stored.write_text(json.dumps(content))
+    save_calibration(replace(read_calibration(stored), episode_identities=None), stored)
     assert evaluate(command) == 0
     error = capsys.readouterr().err
     assert error.count('does not name the episodes that it was made with') == 1

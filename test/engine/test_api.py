@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from support.errors import raises
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Observation
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import fingerprint
+from viva_ros.engine.manifest import checksum, fingerprint
 
 MakeEngine = Callable[..., Path]
 
@@ -26,6 +27,12 @@ def observation(red: int = 51, joint: float = 0.25, size: int = 4) -> Observatio
     wrist = np.full((size, size, 3), 255, dtype=np.uint8)
     joints = {'right_waist': 0.5, 'elbow': 9.0, 'left_waist': joint}
     return Observation({'wrist': wrist, 'head': head}, joints, {'head': 1, 'wrist': 1})
+
+
+def rewrite(folder: Path, change: dict[str, object]) -> None:
+    """Change a description and make its checksum anew, as only its author could."""
+    content = json.loads((folder / 'engine.json').read_text()) | change
+    (folder / 'engine.json').write_text(json.dumps(content | {'checksum': checksum(content)}))
 
 
 def test_inputs_and_forecast_are_matched_by_name(make_engine: MakeEngine) -> None:
@@ -149,20 +156,22 @@ def test_world_writable_file_is_refused_with_remedy(make_engine: MakeEngine, nam
     folder = make_engine()
     path = folder / name
     path.chmod(path.stat().st_mode | 0o002)
-    with raises('engine-world-writable', path, f"'chmod o-w {path}'"):
+    with raises('file-world-writable', path, f"'chmod o-w {path}'"):
         load(folder, 'lift')
 
 
 @pytest.mark.parametrize(('content', 'code'), [
-    ('', 'engine-json-invalid'), ('{', 'engine-json-invalid'), ('[]', 'engine-json-invalid'),
-    ('{"format": 1}', 'engine-json-invalid'), ('{"format": 2}', 'engine-format'),
+    ('', 'engine-json-text'), ('{', 'engine-json-text'), ('[]', 'engine-json-text'),
+    ('[' * 100_000, 'engine-json-text'), ('{"a": 1, "a": 1}', 'engine-json-text'),
+    ('{"format": 2}', 'engine-json-changed'), ('{"format": 3}', 'engine-format'),
+    ('{"format": true}', 'engine-format'), ('{"format": [2]}', 'engine-format'),
 ])  # fmt: skip
 def test_unreadable_description_is_refused(
     make_engine: MakeEngine, content: str, code: str
 ) -> None:
     folder = make_engine()
     (folder / 'engine.json').write_text(content)
-    with raises(code, folder / 'engine.json', '2' if '2' in content else '', 'viva export'):
+    with raises(code, folder / 'engine.json', 'viva export'):
         load(folder, 'lift')
 
 
@@ -189,23 +198,60 @@ def test_changed_description_is_refused(make_engine, change) -> None:
         ({'runs': []}, ('runs', 'must be of onnx')),
         ({'runs': ['foo']}, ('runs', "'foo'", 'must be of onnx')),
         ({'kind': 'foo'}, ('must be of onnx',)),
-        ({'inputs': {'proprio': None}}, ()),
+        ({'inputs': {'proprio': None}}, ('inputs.proprio is None',)),
+        ({'inputs': {'proprio': {'type': 'float32', 'shape': []}}}, ('proprio has no shape',)),
+        ({'inputs': {'proprio': {'type': 'float32', 'shape': [-1]}}}, ('proprio.shape is -1',)),
+        ({'colour': 1}, ('colour',)),
+        ({'horizon': 0.0}, ('horizon is 0.0', 'above 0 and at most 60')),
+        ({'horizon': 61}, ('horizon is 61', 'above 0 and at most 60')),
+        ({'horizon': math.inf}, ('horizon is inf',)),
+        ({'horizon': math.nan}, ('horizon is nan',)),
+        ({'horizon': True}, ('horizon is True',)),
+        ({'horizon': '1'}, ("horizon is '1'",)),
+        ({'image_size': [4]}, ('image_size is [4]',)),
+        ({'image_size': [0, 4]}, ('image_size is 0', 'from 1 to 4096')),
+        ({'image_size': [4, 1e9]}, ('image_size is 1000000000.0', 'from 1 to 4096')),
+        ({'image_size': [4, True]}, ('image_size is True',)),
+        ({'image_size': '44'}, ("image_size is '44'", 'a list')),
+        ({'parity': -0.001}, ('parity is -0.001', 'at least 0')),
+        ({'parity': math.inf}, ('parity is inf',)),
+        ({'parity': False}, ('parity is False',)),
+        ({'moments': -1}, ('moments is -1',)),
+        ({'moments': 1.5}, ('moments is 1.5', 'a whole number')),
+        ({'cameras': ['head', 'head']}, ('cameras', 'each once')),
+        ({'cameras': ['', 'head']}, ('cameras',)),
+        ({'cameras': 'head'}, ('cameras is', 'a list')),
+        ({'tasks': []}, ('tasks is empty',)),
+        ({'tasks': [1]}, ('tasks is 1', 'a text')),
+        ({'tasks': ['x' * 20_000]}, ('tasks is',)),
+        ({'tasks': [str(n) for n in range(2000)]}, ('tasks is', '1000 entries')),
+        ({'fingerprint': 'xyz'}, ('fingerprint', '16 hex digits')),
+        ({'sha256': 'a' * 63}, ('sha256', '64 hex digits')),
+        ({'weights': 'a'}, ('weights', '64 hex digits')),
+        ({'ranges': {'names': ['a'], 'low': [0.0]}}, ('ranges lacks', 'high')),
+        ({'ranges': {'names': ['a'], 'low': [1.0], 'high': [0.0]}}, ('range of a', 'ascending')),
+        ({'ranges': {'names': ['a'], 'low': [math.nan], 'high': [0.0]}}, ('ranges.low is nan',)),
+        (
+            {'ranges': {'names': ['a'], 'low': [0.0], 'high': [1e9]}},
+            ('ranges.high is 1000000000',),
+        ),
+        ({'ranges': {'names': ['a', 'a'], 'low': [0, 0], 'high': [1, 1]}}, ('ranges.names',)),
+        ({'provenance': []}, ('provenance is', 'an object')),
+        ({'libraries': {'torch': 2}}, ('libraries.torch is 2',)),
+        ({'gpu': {'capabilities': '8.7'}}, ('gpu.capabilities',)),
+        ({'seam': 1}, ('seam is 1',)),
+        ({'files': {}}, ('files', "'engine.onnx'")),
+        ({'files': {'../x': {'size': 1, 'sha256': 'a' * 64}}}, ("'../x'", 'outside')),
+        ({'files': {'engine.onnx': {'size': 1, 'sha256': 'a' * 64}}}, ('another SHA-256',)),
+        ({'files': {'engine.onnx': {'size': -1, 'sha256': 'a' * 64}}}, ('size is -1',)),
+        ({'files': {'engine.onnx': {'size': 1, 'sha256': 'A' * 64}}}, ('64 hex digits',)),
     ],
-    ids=['no runs', 'unknown run', 'unknown kind', 'input without shape'],
+    ids=repr,
 )
 def test_invalid_field_of_description_is_refused(make_engine, change, named) -> None:
     folder = make_engine()
-    content = json.loads((folder / 'engine.json').read_text())
-    (folder / 'engine.json').write_text(json.dumps({**content, **change}))
+    rewrite(folder, change)
     with raises('engine-json-invalid', folder / 'engine.json', *named):
-        load(folder, 'lift')
-
-
-def test_unknown_field_of_description_is_named(make_engine: MakeEngine) -> None:
-    folder = make_engine()
-    content = json.loads((folder / 'engine.json').read_text())
-    (folder / 'engine.json').write_text(json.dumps({**content, 'colour': 1}))
-    with raises('engine-json-invalid', 'colour'):
         load(folder, 'lift')
 
 
@@ -236,11 +282,11 @@ def test_unknown_task_is_refused_with_known_tasks(make_engine: MakeEngine) -> No
         load(make_engine(), 'fold')
 
 
-@pytest.mark.parametrize('parity', [0.011, float('inf')])
+@pytest.mark.parametrize('parity', [0.011, 1e9])
 def test_engine_that_differs_from_pytorch_is_refused(
     make_engine: MakeEngine, parity: float
 ) -> None:
-    with raises('engine-parity', parity, 0.01, 'viva export'):
+    with raises('engine-parity', f'{parity:.3g}', 0.01, 'viva export'):
         load(make_engine(parity=parity), 'lift')
 
 

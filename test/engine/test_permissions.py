@@ -14,7 +14,7 @@ from support.errors import raises
 from viva_ros.engine.backends import tensorrt
 from viva_ros.engine.backends.cuda import Device
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import Manifest, check_building_place, check_file
+from viva_ros.engine.manifest import EngineFolder, Manifest, check_building_place
 
 MakeEngine = Callable[..., Path]
 ORIN = Device('Orin', '8.7', 64 << 30, '12.6')
@@ -26,7 +26,7 @@ OTHER_USER = 12345
 def test_file_of_other_user_is_refused(make_engine: MakeEngine, name: str) -> None:
     folder = make_engine()
     os.chown(folder / name, OTHER_USER, -1)
-    with raises('engine-owner', 'user 12345', os.geteuid(), f'sudo chown {os.geteuid()} {folder}'):
+    with raises('file-owner', 'user 12345', os.geteuid(), f'sudo chown {os.geteuid()} {folder}'):
         load(folder, 'lift')
 
 
@@ -36,7 +36,7 @@ def test_group_writable_file_is_refused(make_engine: MakeEngine) -> None:
     path = folder / 'engine.onnx'
     os.chown(path, -1, OTHER_USER)
     path.chmod(0o664)
-    with raises('engine-group-writable', f"'chmod g-w {path}'"):
+    with raises('file-group-writable', f"'chmod g-w {path}'"):
         load(folder, 'lift')
     path.chmod(0o644)
     load(folder, 'lift')
@@ -48,7 +48,7 @@ def test_files_of_root_are_trusted(
 ) -> None:
     folder = make_engine()
     monkeypatch.setattr(os, 'geteuid', lambda: OTHER_USER)
-    check_file(folder / 'engine.onnx')
+    EngineFolder(folder).open('engine.onnx').close()
 
 
 def test_unmeasured_engine_is_refused(make_engine: MakeEngine) -> None:

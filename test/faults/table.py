@@ -48,6 +48,11 @@ SENDERS = 'faults/test_value_senders.py::'
 MONITOR = 'nodes/test_monitor.py::'
 OVERLOAD = 'faults/test_overload.py::'
 MALFORMED = 'faults/test_malformed_messages.py::'
+TRUST = 'faults/test_trust.py::'
+MANIFEST = 'engine/test_manifest.py::'
+THRESHOLDS = 'core/detection/test_thresholds.py::'
+TRUSTED_FILES = 'core/test_trusted_files.py::'
+SOCKETS = 'engine/remote/test_protocol.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -203,6 +208,40 @@ ROWS = (
     Row(41, '/clock that is negative or no time', 'counted, reported, ignored',
         ('faults/test_malformed_clock.py::'
          'test_malformed_clock_is_counted_and_ends_no_node',)),
+    Row(35, 'a file of an engine or a calibration is changed, added, not listed or out of range',
+        'refused with the file, the field, the range and a remedy; a killed calibration leaves a '
+        'folder that is accepted',
+        (TRUST + 'test_one_bit_in_any_file_that_decides_is_refused',
+         TRUST + 'test_each_command_refuses_an_engine_with_a_file_not_listed',
+         TRUST + 'test_supervisor_refuses_a_calibration_out_of_range',
+         MANIFEST + 'test_file_that_decides_and_is_not_listed_is_refused',
+         MANIFEST + 'test_external_data_is_listed_and_read_from_the_folder',
+         MANIFEST + 'test_description_of_first_format_is_refused_until_stamped',
+         MANIFEST + 'test_calibrate_killed_at_any_point_leaves_an_accepted_folder',
+         MANIFEST + 'test_calibration_outside_of_an_engine_is_checked_for_other_users',
+         MANIFEST + 'test_all_readers_of_engines_and_calibrations_are_known',
+         'engine/test_api.py::test_invalid_field_of_description_is_refused',
+         THRESHOLDS + 'test_threshold_outside_the_range_of_its_rule_is_refused',
+         THRESHOLDS + 'test_number_of_calibration_out_of_range_is_refused')),
+    Row(36, 'a file or folder is exchanged between its check and its use; a folder above it is '
+        'writable by others',
+        'the checked bytes are loaded, or it is refused',
+        (TRUST + 'test_exchange_of_files_and_folders_never_loads_other_bytes',
+         TRUST + 'test_weights_exchanged_after_their_check_are_not_loaded',
+         TRUST + 'test_engine_below_a_folder_that_others_can_write_is_refused',
+         TRUST + 'test_fifo_in_place_of_a_file_is_refused_without_waiting',
+         MANIFEST + 'test_file_exchanged_after_its_check_is_not_loaded',
+         TRUSTED_FILES + 'test_exchange_between_check_and_read_changes_nothing',
+         TRUSTED_FILES + 'test_exchanged_folders_never_mix',
+         TRUSTED_FILES + 'test_link_of_other_user_is_refused_anywhere_in_a_path')),
+    Row(38, 'the address of an engine server is a file, or in a folder of another user',
+        'nothing is deleted but sockets of this user; with auto the monitor uses an engine of its '
+        'own and says why',
+        (TRUST + 'test_serve_deletes_no_file_at_its_address',
+         TRUST + 'test_monitor_uses_its_own_engine_if_the_default_socket_is_unsafe',
+         SOCKETS + 'test_address_that_is_no_socket_is_not_deleted',
+         SOCKETS + 'test_end_of_server_deletes_its_own_socket_only',
+         SOCKETS + 'test_socket_folder_of_other_user_is_refused')),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from support.onnx_engines import write_worth_engine
 from support.recordings import write_recording
 
 from viva_ros.data.open import resolve
+from viva_ros.engine.manifest import read_manifest, write_manifest
 from viva_ros.scoring.jobs import FAILED, SCORED, STOP, UNCHANGED, ScoreJob, ScoreOptions, Scorer
 from viva_ros.scoring.scorer import Scores, score
 from viva_ros.scoring.store import header, read_scored
@@ -148,9 +149,7 @@ def test_recording_of_unknown_task_fails_alone(
 ) -> None:
     monkeypatch.setattr('viva_ros.scoring.jobs.own_task', lambda *_: 'tray_lift')
     engine = write_worth_engine(tmp_path / 'other')
-    description = engine / 'engine.json'
-    content = description.read_text(encoding='utf-8').replace('tray_lift', 'fold')
-    description.write_text(content, encoding='utf-8')
+    write_manifest(engine, replace(read_manifest(engine), tasks=('fold',)))
     outcome = attempt(replace(score_options, engine=str(engine), task=''), jobs[1])
     assert outcome.state == FAILED
     assert "task is 'tray_lift', must be one of fold" in outcome.text

@@ -19,6 +19,7 @@ from viva_ros.core.detection.thresholds import (
     calibration_file,
 )
 from viva_ros.data.open import find
+from viva_ros.engine.manifest import save_calibration
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.replay import check_spacing
 from viva_ros.scoring.store import read_scored
@@ -27,7 +28,8 @@ from viva_ros.scoring.store import read_scored
 def calibration(engine: str = '0123456789abcdef') -> Calibration:
     return Calibration(
         engine, 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), RuleSettings(),
-        10.0, dict.fromkeys(('drop', 'no_rise', 'floor'), Threshold(1.0, 2.0)), '',
+        10.0, {'drop': Threshold(1.0, 2.0), 'no_rise': Threshold(1.0, 2.0),
+               'floor': Threshold(1.0, 1.0)}, '',
     )  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def tables(path: Path):
 def test_folder_is_scored_into_tables_and_stays_unchanged(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
-    calibration().save(calibration_file(worth_engine_folder, 'tray_lift'))
+    save_calibration(calibration(), calibration_file(worth_engine_folder, 'tray_lift'))
     folder = tmp_path / 'recordings'
     folder.mkdir()
     path = write_recording(folder / 'one.mcap', [0.9, 0.95, 1.2])
@@ -156,7 +158,7 @@ def test_rate_that_no_monitor_has_is_refused(rate: str, worth_engine_folder) -> 
 
 
 def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:
-    calibration('fedcba9876543210').save(calibration_file(tmp_path, 'tray_lift'))
+    save_calibration(calibration('fedcba9876543210'), calibration_file(tmp_path, 'tray_lift'))
     with raises('calibration-engine', 'fedcba9876543210', '0123456789abcdef'):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', 10.0)
 
@@ -164,7 +166,7 @@ def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:
 def test_calibration_of_another_rate_is_refused_or_left_out(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
-    calibration().save(calibration_file(worth_engine_folder, 'tray_lift'))
+    save_calibration(calibration(), calibration_file(worth_engine_folder, 'tray_lift'))
     path = write_recording(tmp_path / 'one.mcap', RISING)
     command = [str(path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
     command += ['--rate', '5']
@@ -183,7 +185,9 @@ def test_calibration_of_another_rate_is_refused_or_left_out(
 def test_recorded_monitor_of_another_rate_fails_alone(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
-    replace(calibration(), rate=5.0).save(calibration_file(worth_engine_folder, 'tray_lift'))
+    save_calibration(
+        replace(calibration(), rate=5.0), calibration_file(worth_engine_folder, 'tray_lift')
+    )
     folder = tmp_path / 'r'
     folder.mkdir()
     write_recording(folder / 'monitor.mcap', RISING, {0: 0.1})  # published at 10 Hz
@@ -234,7 +238,7 @@ def test_rules_that_never_alarm_are_announced_once(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     made = replace(calibration(), unreachable={'drop': Unreachable(2.0, ('drop',))})
-    made.save(calibration_file(worth_engine_folder, 'tray_lift'))
+    save_calibration(made, calibration_file(worth_engine_folder, 'tray_lift'))
     for name in 'ab':
         write_recording(tmp_path / f'{name}.mcap', RISING)
     command = [str(tmp_path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']

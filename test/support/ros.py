@@ -200,10 +200,10 @@ def listening() -> Iterator[Listener]:
 
 def write_calibration(folder: Path, rate: float = 10.0) -> Path:
     """Write thresholds for the engine of fake_monitor.py: only a fall of 0.5 raises an alarm."""
-    never = Threshold(9.0, 9.0)
+    never = {'no_rise': Threshold(2.0, 2.0), 'floor': Threshold(1.0, 1.0)}  # the largest values
     made = Calibration(
         'f' * 16, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(),
-        rate, {'drop': Threshold(0.3, 0.5), 'no_rise': never, 'floor': never}, 'by hand',
+        rate, {'drop': Threshold(0.3, 0.5), **never}, 'by hand',
     )  # fmt: skip
     path = folder / 'calibration.json'
     made.save(path)

@@ -43,6 +43,7 @@ from viva_ros.core.detection.rules import (
     RuleSettings,
     largest_statistic,
     other_rules,
+    threshold_limits,
     value_rules,
 )
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, Threshold, Unreachable
@@ -188,7 +189,7 @@ def calibrate(
 
     def fit(used: tuple[str, ...], at: int = rank) -> dict[str, Threshold]:
         some = {kind: norms[kind] for kind in used}
-        return _thresholds(some, joint(used), found, min(warn_rank, at), at)
+        return _thresholds(some, joint(used), found, min(warn_rank, at), at, expected)
 
     def alone(kind: str) -> float:
         return _smallest([score[kind] for score in found], rank, norms[kind][0])
@@ -210,13 +211,16 @@ def calibrate(
 
 def _thresholds(
     norms: Mapping[str, tuple[float, float]], joint: Sequence[float],
-    found: Sequence[Mapping[str, float]], warn_rank: int, rank: int,
+    found: Sequence[Mapping[str, float]], warn_rank: int, rank: int, expected: Reference,
 ) -> dict[str, Threshold]:  # fmt: skip
     warn, alarm = (_smallest(joint, k, 0.0) for k in (warn_rank, rank))
-    return {
-        kind: Threshold(*(_threshold(kind, norm, at, joint, found) for at in (warn, alarm)))
-        for kind, norm in norms.items()
-    }
+    made = {}
+    for kind, norm in norms.items():
+        # Beyond its range, a threshold finds as much as at its bound.
+        low, high = threshold_limits(kind, expected).bounds()
+        both = (_threshold(kind, norm, at, joint, found) for at in (warn, alarm))
+        made[kind] = Threshold(*(min(max(one, low), high) for one in both))
+    return made
 
 
 def _smallest(found: Sequence[float], rank: int, otherwise: float) -> float:

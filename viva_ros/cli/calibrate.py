@@ -18,7 +18,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, unflatten, validate
 from viva_ros.data.split import CALIBRATION, CHOICES, select
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import trained_episodes
+from viva_ros.engine.manifest import save_calibration, trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.scoring.scorer import FASTEST, RATE
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine.close()
     out = args.out or calibration_file(folder, args.task)
     out.parent.mkdir(parents=True, exist_ok=True)
-    found.save(out)
+    save_calibration(found, out)
     Console().print(summary(found, out, args.rules), highlight=False)
     for text in found.warnings:
         Console(stderr=True).print(f'warning: {text}', highlight=False, soft_wrap=True)

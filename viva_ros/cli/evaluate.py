@@ -15,11 +15,11 @@ from rich.console import Console
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import made_by
-from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file, load
+from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import CALIBRATION, TEST, SelectedRecordings, check_disjoint, select
-from viva_ros.engine.manifest import trained_episodes
+from viva_ros.engine.manifest import read_calibration, trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables
 from viva_ros.evaluation.from_scores import (
@@ -151,7 +151,9 @@ def used_by(
 ) -> dict[str, Collection[str] | None]:  # fmt: skip
     """Return the identities of the episodes of the calibrations that engines have, by file."""
     files = [calibration_file(folder, task) for folder in folders for task in tasks]
-    return {str(file): load(file).episode_identities for file in files if file.exists()}
+    return {
+        str(file): read_calibration(file).episode_identities for file in files if file.exists()
+    }
 
 
 def of_scores(config: EvaluationConfig) -> Evaluation:

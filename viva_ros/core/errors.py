@@ -52,3 +52,7 @@ class RecordingError(VivaError):
 
 class CalibrationError(VivaError):
     """A calibration is missing, too small, or belongs to another engine."""
+
+
+class UntrustedError(EngineError, CalibrationError):
+    """A file, folder or socket of an engine can be written or exchanged by another user."""

@@ -46,7 +46,7 @@ class SettingLimits:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return True
         return (
-            math.isfinite(value)
+            (isinstance(value, int) or math.isfinite(value))  # a huge integer is no float
             and (self.above is None or value > self.above)
             and (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.live import Live
 
 from viva_ros.core.detection.thresholds import calibration_file
-from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Level
 from viva_ros.demo import summary, view
 from viva_ros.demo.events import DemoSession
 from viva_ros.demo.watcher import ServiceCaller, Watcher
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import read_calibration
 from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes.settings import MonitorSettings
 
@@ -108,7 +108,7 @@ def check_engine(engine_path: str, task: str) -> None:
     folder = engine_folder(engine_path, task)
     engine = load(folder, task)
     engine.close()
-    calibration = load_calibration(calibration_file(folder, task))
+    calibration = read_calibration(calibration_file(folder, task))
     rate = MonitorSettings().rate  # the demo starts the monitor with its default
     calibration.check(engine.info.fingerprint, task, calibration.rules, rate)
 

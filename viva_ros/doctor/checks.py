@@ -18,13 +18,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from viva_ros.core.detection.thresholds import calibration_file
-from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
 from viva_ros.doctor.findings import ERROR, OK, WARN, Finding
 from viva_ros.doctor.shared_memory import find_leftovers
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import named
+from viva_ros.engine.manifest import named, read_calibration
 from viva_ros.engine.resources import engine_folder, shared_folder
 from viva_ros.nodes import diagnostics, qos
 from viva_ros.nodes.malformed_messages import GuardedExecutor
@@ -87,7 +86,7 @@ def engine(name: str, task: str) -> tuple[list[Finding], EngineInfo | None]:
 def _calibration(folder: Path, task: str) -> Finding:
     path = calibration_file(folder, task)
     try:
-        calibration = load_calibration(path)
+        calibration = read_calibration(path)
         calibration.check(
             named(folder) or calibration.engine, task, calibration.rules, calibration.rate
         )

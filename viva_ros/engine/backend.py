@@ -5,8 +5,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from viva_ros.core.registry import Registry
 from viva_ros.engine.api import Engine
@@ -20,14 +19,15 @@ class Backend:
     A library that runs engines.
 
     :param library: module that is imported when an engine is loaded
-    :param load: loads the engine in a folder for a task; raises EngineError
+    :param load: loads the engine in a ``manifest.EngineFolder``, which verifies each file that is
+        read from it, for a task; raises EngineError
     :param precisions: precisions that ``viva export`` can build, the default first
     :param builder: 'module:function' of the exporter, (source, plan, samples) -> EngineFile
     :param runs_onnx: whether it also runs the ONNX graph of engines for other backends
     """
 
     library: str
-    load: Callable[[Path, str], Engine]
+    load: Callable[[Any, str], Engine]
     precisions: tuple[str, ...]
     builder: str
     runs_onnx: bool = False

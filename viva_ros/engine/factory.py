@@ -14,7 +14,7 @@ from typing import Final
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import AUTO, BACKENDS, is_installed, kinds
-from viva_ros.engine.manifest import CHECKPOINT_FILE, MANIFEST, read_manifest
+from viva_ros.engine.manifest import CHECKPOINT_FILE, EngineFolder
 
 ONNX: Final = 'onnx'
 
@@ -31,7 +31,7 @@ class BackendChoice:
     why: str
 
 
-def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
+def choose(folder: EngineFolder | Path, kind: str = AUTO) -> BackendChoice:
     """
     Choose the backend of an engine.
 
@@ -41,9 +41,10 @@ def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     """
     if kind != AUTO:
         return BackendChoice(kind, 'requested')
-    if not (folder / MANIFEST).exists() and (folder / CHECKPOINT_FILE).exists():
+    folder = EngineFolder.of(folder)
+    if folder.manifest is None and folder.has(CHECKPOINT_FILE):
         return BackendChoice('pytorch', 'the folder has a checkpoint and no exported engine')
-    runs = read_manifest(folder).runs
+    runs = folder.description.runs
     missing: list[str] = []
     for candidate in runs:
         if is_installed(candidate):
@@ -56,7 +57,7 @@ def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
 
 def load(path: Path, task: str, kind: str = 'auto') -> Engine:
     """
-    Verify and load an engine folder (engine.json and the files it names).
+    Verify and load an engine folder (engine.json and the files it lists), which is opened once.
 
     :param task: one of the engine's tasks
     :param kind: of a backend; 'auto' chooses the first installed one that the engine lists
@@ -71,7 +72,9 @@ def load(path: Path, task: str, kind: str = 'auto') -> Engine:
             'engine-folder-missing',
             f"{path} is not a folder: choose an engine folder, or make one with 'viva export'",
         )
-    choice = choose(path, kind)
-    engine = BACKENDS[choice.kind].load(path, task)
+    folder = EngineFolder(path)
+    choice = choose(folder, kind)
+    engine = BACKENDS[choice.kind].load(folder, task)
+    folder.close()
     engine.info = replace(engine.info, why=choice.why)
     return engine

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find the files of the package: in the source tree, or as installed."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,10 +12,9 @@ from viva_ros.core.detection.thresholds import (
     Calibration,
     TaskCalibrations,
     calibration_file,
-    load,
 )
 from viva_ros.core.errors import ConfigurationError, EngineError, VivaError
-from viva_ros.engine.manifest import named
+from viva_ros.engine.manifest import named, read_calibration, read_manifest
 
 DEFAULT_TASK: Final = 'tray_lift'  # of the shipped engine, where no task is named
 
@@ -57,7 +55,7 @@ def engine_folder(engine: str, task: str) -> Path:
     for path in sorted(
         paths, key=lambda path: path.parent.name != task
     ):  # the engine named like the task first
-        tasks = _tasks(path)
+        tasks = set(read_manifest(path.parent).tasks)
         if task in tasks:
             return path.parent
         known |= tasks
@@ -77,7 +75,7 @@ def tasks_known(engine: str) -> set[str]:
     """
     folders = [Path(engine).expanduser()] if engine else shared_folder('engines').iterdir()
     paths = [folder / 'engine.json' for folder in folders]
-    return {task for path in paths if path.is_file() for task in _tasks(path)}
+    return {task for path in paths if path.is_file() for task in read_manifest(path.parent).tasks}
 
 
 def calibrations(engine: str, file: str, task: str, rules: RuleSettings) -> TaskCalibrations:
@@ -104,16 +102,7 @@ def _calibration(engine: str, file: str, task: str, rules: RuleSettings) -> Cali
         folder = engine_folder(engine, task)
         fingerprint = named(folder)
         path = path if file else calibration_file(folder, task)
-    calibration = load(path)
+    calibration = read_calibration(path)
     # The rate is checked with each value, which has that of its monitor.
     calibration.check(fingerprint or calibration.engine, task, rules, calibration.rate)
     return calibration
-
-
-def _tasks(path: Path) -> set[str]:
-    try:
-        return set(json.loads(path.read_text(encoding='utf-8')).get('tasks', ()))
-    except (OSError, ValueError, AttributeError) as error:
-        raise EngineError(
-            'engine-json-unreadable', f'{path} cannot be read ({error}): fetch it again'
-        ) from error

@@ -11,7 +11,7 @@ description last.
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -36,12 +36,14 @@ from viva_ros.engine.manifest import (
     LARGEST_DIFFERENCE,
     MANIFEST,
     ONNX,
+    EngineFolder,
     Manifest,
     check_building_place,
     fingerprint,
     read_manifest,
     write_manifest,
 )
+from viva_ros.engine.manifest_schema import ListedFile
 from viva_ros.export import parity, quantization
 from viva_ros.export.graph import OPSET, CheckpointSource, make_graph, open_source, run_of
 from viva_ros.export.mixed_precision import find_seam
@@ -323,17 +325,28 @@ class BundleStage:
             manifest = replace(manifest, runs=(plan.kind,))
         else:
             manifest = self._measured(manifest, source, samples)
-        write_manifest(self.folder, manifest)
-        self._move([*COPIED, made.name, MANIFEST])
+        names = [*COPIED, made.name]
+        manifest = write_manifest(self.folder, manifest, self._kept({*names}))
+        self._move([*names, MANIFEST])
         return manifest
+
+    def _kept(self, replaced: Set[str]) -> dict[str, ListedFile]:
+        """Return the entries of files that stay in the final folder, such as calibrations."""
+        if not (self._out / MANIFEST).exists():
+            return {}
+        try:
+            listed = read_manifest(self._out).files
+        except EngineError:  # its other files are refused until 'viva stamp' has listed them
+            return {}
+        return {name: one for name, one in listed.items() if name not in replaced}
 
     def measure_again(self, source: CheckpointSource, samples: Sequence[ParitySample]) -> Manifest:
         """Compare the engine in the final folder with PyTorch, and update its description."""
-        manifest = read_manifest(self._out)
-        for name in {*COPIED, manifest.file}:
-            shutil.copyfile(self._out / name, self.folder / name)
-        manifest = self._measured(manifest, source, samples)
-        write_manifest(self.folder, manifest)
+        folder = EngineFolder(self._out)
+        for name in {*COPIED, folder.description.file}:
+            shutil.copyfile(folder.open(name).path, self.folder / name)
+        manifest = self._measured(folder.description, source, samples)
+        manifest = write_manifest(self.folder, manifest, folder.description.files)
         self._move([MANIFEST])
         return manifest
 

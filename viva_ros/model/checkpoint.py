@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import torch
 from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.files import replace_atomically, write_atomically
+from viva_ros.core.json_text import parse_object
 from viva_ros.core.normalize import JointRanges
+from viva_ros.core.trusted_files import OpenFile, OpenFolder
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
@@ -76,7 +78,25 @@ WEIGHTS: Final = 'model.safetensors'
 DESCRIPTION: Final = 'model.json'
 FORMAT: Final = 1
 KINDS: Final = {ViVa: 'viva', EarlyExit: 'early_exit'}
-_CHUNK: Final = 1 << 24  # bytes
+LARGEST_DESCRIPTION: Final = 1 << 26  # bytes
+LARGEST_NUMBER: Final = 1e6  # in the configuration of a model
+LARGEST_LIST: Final = 10_000
+LARGEST_TEXTS: Final = 1_000_000_000  # numbers in the embeddings of all tasks
+LONGEST_HORIZON: Final = 60.0  # s
+
+
+class CheckpointFolder(Protocol):
+    """A folder that was opened; that of an engine verifies each file that is opened."""
+
+    path: Path
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an entry with a name."""
+        ...
+
+    def open(self, name: str) -> OpenFile:
+        """Open a regular file; raises EngineError, OSError."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,29 +131,32 @@ def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -
             f'{folder / WEIGHTS} cannot be written ({error}): free disk space and run the same '
             'command again',
         ) from error
-    digest = hash_of(folder / WEIGHTS)
+    digest = OpenFolder(folder, is_trusted=False).open(WEIGHTS).sha256
     described = {'format': FORMAT, **content, 'sha256': digest}
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=1) + '\n')
     return digest
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path | CheckpointFolder) -> dict[str, Any]:
     """
     Read the description.
 
     :raises EngineError: if it is missing, cannot be read, or has another format
     """
-    path = folder / DESCRIPTION
-    if not path.is_file():
+    if isinstance(folder, Path) and folder.is_dir():
+        folder = OpenFolder(folder, is_trusted=False)
+    if isinstance(folder, Path) or not folder.has(DESCRIPTION):
+        folder = folder if isinstance(folder, Path) else folder.path
         problem = f'has no {DESCRIPTION}' if folder.is_dir() else 'does not exist'
         raise EngineError(
             'checkpoint-missing',
             f"{folder} {problem}: name the checkpoint folder that 'viva train' wrote, such as "
             'RUN/checkpoint',
         )
+    path = folder.path / DESCRIPTION
     try:
-        content = dict(json.loads(path.read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError) as error:
+        content = parse_object(folder.open(DESCRIPTION).read(LARGEST_DESCRIPTION))
+    except (OSError, ValueError) as error:
         raise EngineError(
             'checkpoint-json-unreadable',
             f'{path} cannot be read ({error}): fetch the folder again',
@@ -147,18 +170,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     return content
 
 
-def hash_of(path: Path) -> str:
-    """Return the SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def read_weights(
-    folder: Path, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32,
-    blank: str = '',
+    folder: Path | CheckpointFolder, module: nn.Module, digest: str,
+    dtype: torch.dtype | None = torch.float32, blank: str = '',
 ) -> None:  # fmt: skip
     """
     Load all weights of a module by name.
@@ -168,17 +182,21 @@ def read_weights(
     :param blank: part of the module that is not loaded, see ``fill``
     :raises EngineError: if they cannot be read, were changed, or do not fit
     """
-    path = folder / WEIGHTS
+    if isinstance(folder, Path):
+        folder = OpenFolder(folder, is_trusted=False)
+    path = folder.path / WEIGHTS
     try:
-        if hash_of(path) != digest:
+        opened = folder.open(WEIGHTS)
+        if opened.sha256 != digest:
             raise EngineError(
                 'checkpoint-hash',
                 f'{path} does not match its description: fetch the folder again',
             )
-        with safe_open(path, 'pt') as file:
+        with safe_open(opened.path, 'pt') as file:  # the file that was hashed, by its descriptor
             keys = file.keys()  # the file itself is not iterable
             names = [k for k in keys if not (blank and k.startswith(f'{blank}.'))]
             state = {name: _tensor(file, name, dtype) for name in names}
+        opened.check_unchanged()
     except (OSError, SafetensorError) as error:
         raise EngineError(
             'checkpoint-weights-unreadable',
@@ -227,7 +245,8 @@ def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) 
 
 
 def read(
-    folder: Path, dtype: torch.dtype | None = torch.float32, blank_part: str = ''
+    folder: Path | CheckpointFolder, dtype: torch.dtype | None = torch.float32,
+    blank_part: str = '',
 ) -> Checkpoint:  # fmt: skip
     """
     Read a model, on the CPU and in evaluation mode.
@@ -236,20 +255,51 @@ def read(
     :param blank_part: of the model, such as 'transformer', that stays without memory
     :raises EngineError: with the file and its fault
     """
+    if isinstance(folder, Path) and folder.is_dir():
+        folder = OpenFolder(folder, is_trusted=False)
     content = read_description(folder)
     try:
+        check_size('config', {k: v for k, v in content['config'].items() if k != 'noise_seed'})
         config = ViVaConfig.from_dict(content['config'])
+        _check_memory(config)
         kinds: dict[str, type[Any]] = {name: kind for kind, name in KINDS.items()}
         kind = kinds[content['kind']]
         model = blank(config, JointRanges.from_dict(content['ranges']), kind=kind)
-    except (KeyError, TypeError, ValueError) as error:
-        path = folder / DESCRIPTION
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        path = (folder if isinstance(folder, Path) else folder.path) / DESCRIPTION
         raise EngineError(
             'checkpoint-config', f'{path} does not describe a ViVa model ({error}): fetch it again'
         ) from error
     read_weights(folder, model, content['sha256'], dtype, blank_part)
     mark = fingerprint(content['sha256'], content['config'], content['ranges'])
     return Checkpoint(model.eval(), content['provenance'], mark)
+
+
+def check_size(name: str, content: Any) -> None:
+    """
+    Check that a configuration has finite numbers and short lists: memory is reserved by them.
+
+    :raises ValueError: with the field, its value and what is allowed
+    """
+    if isinstance(content, dict | list) and len(content) > LARGEST_LIST:
+        raise ValueError(f'{name} has {len(content)} entries, must have at most {LARGEST_LIST}')
+    if isinstance(content, dict):
+        for key, one in content.items():
+            check_size(f'{name}.{key}', one)
+    elif isinstance(content, list):
+        for one in content:
+            check_size(name, one)
+    elif isinstance(content, int | float) and not abs(content) <= LARGEST_NUMBER:  # NaN too
+        raise ValueError(f'{name} is {content}, must be at most {LARGEST_NUMBER:g}')
+
+
+def _check_memory(config: ViVaConfig) -> None:
+    texts = len(config.tasks) * config.text_tokens * config.transformer.text_dim
+    if texts > LARGEST_TEXTS or config.horizon > LONGEST_HORIZON:
+        raise ValueError(
+            f'its texts have {texts} numbers, at most {LARGEST_TEXTS} are allowed; horizon is '
+            f'{config.horizon:g} s, at most {LONGEST_HORIZON:g} is allowed'
+        )
 
 
 def fingerprint(digest: str, config: Mapping[str, Any], ranges: Mapping[str, Any]) -> str:

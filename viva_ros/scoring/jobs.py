@@ -13,7 +13,6 @@ from time import monotonic
 from typing import Any, Final
 
 from viva_ros.core.detection.thresholds import Calibration, TaskCalibrations, calibration_file
-from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import CalibrationError, RecordingError, VivaError
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
@@ -23,7 +22,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of, task_of
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import trained_episodes
+from viva_ros.engine.manifest import read_calibration, trained_episodes
 from viva_ros.engine.resources import engine_folder, tasks_known
 from viva_ros.scoring.frame_index import timelines
 from viva_ros.scoring.scorer import Scores, score
@@ -308,7 +307,7 @@ def calibration_of(
     path = file or calibration_file(folder, task)
     if file is None and not path.exists():
         return None
-    calibration = load_calibration(path)
+    calibration = read_calibration(path)
     calibration.check(
         fingerprint, task, calibration.rules, calibration.rate if rate is None else rate
     )

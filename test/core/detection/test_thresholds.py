@@ -9,7 +9,7 @@ import pytest
 from support.errors import raises
 
 from viva_ros.core.detection.reference import Reference, StatisticScale
-from viva_ros.core.detection.rules import RULES, RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings, threshold_limits
 from viva_ros.core.detection.thresholds import (
     Calibration,
     TaskCalibrations,
@@ -103,12 +103,12 @@ def test_values_at_another_or_unknown_rate_are_refused(rate: float, named: tuple
 def test_unreachable_rule_is_stored_and_explained_with_its_remedy(tmp_path: Path) -> None:
     rules = 'drop', 'floor'
     found = {'no_rise': Unreachable(2.0, rules), 'floor': Unreachable(0.0, rules)}
-    limits = {**MADE.thresholds, 'no_rise': Threshold(2.0, 2.35)}
+    limits = {**MADE.thresholds, 'no_rise': Threshold(1.5, 2.0)}
     made = replace(MADE, thresholds=limits, unreachable=found)
     made.save(tmp_path / 'c.json')
     assert load(tmp_path / 'c.json') == made
     assert made.warnings == [
-        'the rule no_rise never raises an alarm: its threshold is 2.35, its largest possible '
+        'the rule no_rise never raises an alarm: its threshold is 2, its largest possible '
         'value 2; the rule floor never raises an alarm: its threshold is 0.6, its largest '
         'possible value 0: calibrate again with --rules drop floor'
     ]
@@ -240,7 +240,7 @@ def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
         ({'rules': {'debounce': -1.0}}, 'rules.debounce is -1.0'),
         ({'rules': {'window': 2.0}}, "'window'"),
         ({'rules': {'gap': 1.0, 'max_gap': 2.0}}, "'max_gap'"),
-        ({'rules': [['gap', 1.0]]}, 'list'),
+        ({'rules': [['gap', 1.0]]}, 'must be an object'),
         ({'coverage': [0.1]}, '2'),
         ({'unexpected': 1}, "'unexpected'"),
         ({'rate': 0.0}, 'rate is 0.0'),
@@ -266,12 +266,15 @@ def test_damaged_calibration_is_refused(
 @pytest.mark.parametrize(
     ('text', 'code'),
     [
-        ('', 'calibration-unreadable'),
-        ('{', 'calibration-unreadable'),
-        ('\x00', 'calibration-unreadable'),
-        ('[]', 'calibration-damaged'),
+        ('', 'calibration-text'),
+        ('{', 'calibration-text'),
+        ('\x00', 'calibration-text'),
+        ('[]', 'calibration-text'),
         ('{}', 'calibration-damaged'),
-        ('null', 'calibration-damaged'),
+        ('null', 'calibration-text'),
+        ('{"format": 1, "format": 2}', 'calibration-text'),
+        ('[' * 100_000, 'calibration-text'),
+        ('{"a":' * 200 + '1' + '}' * 200, 'calibration-text'),
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, code: str) -> None:
@@ -289,6 +292,119 @@ def test_calibration_of_another_format_is_refused(
 ) -> None:
     damage(tmp_path / 'c.json', format=f'viva_ros calibration {version}')
     with raises('calibration-format', tmp_path / 'c.json', named, "run 'viva calibrate' again"):
+        load(tmp_path / 'c.json')
+
+
+def limits_of(kind: str, warn: object, alarm: object) -> dict[str, object]:
+    return {
+        'thresholds': {'drop': {'warn': 0.1, 'alarm': 0.2}, kind: {'warn': warn, 'alarm': alarm}}
+    }
+
+
+def reference(**changes: object) -> dict[str, object]:
+    return {'expected': {'slope': 0.1, 'joints': {}, 'norms': {}, 'done_above': 0.9, **changes}}
+
+
+def norm(edges: object, middle: object, spread: object) -> dict[str, object]:
+    return reference(norms={'drop': {'edges': edges, 'middle': middle, 'spread': spread}})
+
+
+NUMBERS = (1e9, -1e9, math.inf, -math.inf, math.nan, '0.2', True, None, [0.2], 10**400)
+
+
+@pytest.mark.parametrize('kind', list(RULES))
+@pytest.mark.parametrize('invalid', NUMBERS, ids=repr)
+def test_threshold_outside_the_range_of_its_rule_is_refused(
+    tmp_path: Path, kind: str, invalid: object
+) -> None:
+    low, high = RULES[kind].span
+    assert math.isfinite(low) and math.isfinite(high)
+    for place, pair in (('warn', (invalid, high)), ('alarm', (low, invalid))):
+        damage(tmp_path / 'c.json', **limits_of(kind, *pair))
+        named = f'thresholds.{kind}.{place} is', f'at least {low:g} and at most {high:g}'
+        with raises('calibration-damaged', *named, "run 'viva calibrate'"):
+            load(tmp_path / 'c.json')
+    damage(tmp_path / 'c.json', **limits_of(kind, low, high))
+    assert load(tmp_path / 'c.json').thresholds[kind] == Threshold(low, high)
+
+
+def test_range_of_a_threshold_by_progress_is_in_spreads() -> None:
+    scale = StatisticScale((0.5,), (0.1, 0.2), (0.1, 0.2))
+    limits = threshold_limits('drop', Reference(norms={'drop': scale}))
+    assert limits.bounds() == pytest.approx((-1.0, 19.0))  # (0 - .1) / .1, (2 - .1) / .1
+
+
+@pytest.mark.parametrize('invalid', NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    ('field', 'allowed'),
+    [
+        ('alpha', 'above 0 and below 1'), ('warn_alpha', 'at least 0.1 and below 1'),
+        ('rate', 'above 0 and at most 1000'), ('episodes', 'a whole number from 1 to 1000000'),
+        ('rank', 'a whole number from 1 to 60'), ('shaping', 'a whole number from 0'),
+        ('seconds', 'above 0 and at most 86400'), ('done_above', 'at least -1 and at most 1'),
+        ('slope', 'at least 0 and at most 100'), ('joint', 'at least 0 and at most 1000'),
+        ('alone', 'at least 0 and at most 2'), ('coverage', 'at least 0 and at most 1'),
+        ('rise', 'at least -1 and at most 1'), ('drop_window', ''),
+    ],
+)  # fmt: skip
+def test_number_of_calibration_out_of_range_is_refused(
+    tmp_path: Path, field: str, allowed: str, invalid: object
+) -> None:
+    unknown = invalid is None or (field == 'seconds' and invalid is math.nan)
+    if field in ('seconds', 'rise') and unknown:
+        return
+    forms = {
+        'joint': reference(joints={'waist': invalid}), 'alone': {'alone': {'drop': invalid}},
+        'coverage': {'coverage': [0.5, invalid]}, 'rise': {'rise': [invalid, 0.5]},
+        'drop_window': {'rules': {'drop_window': invalid}},
+        'done_above': reference(done_above=invalid), 'slope': reference(slope=invalid),
+    }  # fmt: skip
+    damage(tmp_path / 'c.json', **forms.get(field, {field: invalid}))
+    with raises('calibration-damaged', field, allowed, "run 'viva calibrate'"):
+        load(tmp_path / 'c.json')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'named'),
+    [
+        ({'alpha': 5.0}, 'alpha is 5.0, must be above 0 and below 1'),
+        ({'alpha': 0.4}, 'warn_alpha is 0.3, must be at least 0.4'),
+        ({'coverage': [0.9, 0.8]}, 'coverage is 0.9 to 0.8, must ascend'),
+        (norm([0.5, 0.5], [0.1, 0.1, 0.1], [1.0, 1.0, 1.0]), 'edges are (0.5, 0.5), must ascend'),
+        (norm([0.9, 0.1], [0.1, 0.1, 0.1], [1.0, 1.0, 1.0]), 'edges are (0.9, 0.1), must ascend'),
+        (norm([0.5], [0.1], [1.0, 1.0]), '1 edges need 2 parts'),
+        (norm([0.5], [0.1, math.inf], [1.0, 1.0]), 'norms.drop.middle is inf'),
+        (norm([0.5], [0.1, 1e9], [1.0, 1.0]), 'norms.drop.middle is 1000000000.0'),
+        (norm([0.5], [0.1, 0.1], [1.0, 0.0]), 'norms.drop.spread is 0.0'),
+        (norm([0.5], [0.1, 0.1], [1.0, math.nan]), 'norms.drop.spread is nan'),
+        (norm([0.5] * 2000, [0.1], [1.0]), 'norms.drop.edges is [0.5'),
+        (reference(norms={'jitter': {}}), "expected.norms are ['jitter']"),
+        (reference(joints={'': 0.1}), 'a joint in expected.joints is empty'),
+        ({'task': ''}, 'task is empty'),
+        ({'engine': 5}, 'engine is 5'),
+        ({'source': 'x' * 20_000}, 'source is'),
+        ({'alone': {'jitter': 0.1}}, "alone are ['jitter']"),
+        ({'unreachable': {'drop': {'largest': math.inf, 'rules': []}}}, 'drop.largest is inf'),
+        ({'unreachable': {'drop': {'largest': 2.0, 'rules': 'drop'}}}, 'drop.rules is'),
+        ({'unreachable': {'drop': {'largest': 2.0, 'rules': [], 'alpha': 5}}}, 'drop.alpha is 5'),
+        ({'unreachable': {'drop': {'largest': 2.0, 'rules': [], 'seldom': 1}}}, 'seldom is 1'),
+        ({'episode_identities': ['ab']}, 'episode_identities is'),
+        ({'episode_identities': 'ab XY'}, "episode_identities has 'XY'"),
+        ({'rules': {'drop_window': 1e9}}, 'rules.drop_window is 1000000000.0, must be at'),
+    ],
+)  # fmt: skip
+def test_invalid_content_of_calibration_is_named(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    damage(tmp_path / 'c.json', **changes)
+    with raises('calibration-damaged', named, "run 'viva calibrate'"):
+        load(tmp_path / 'c.json')
+
+
+def test_huge_calibration_file_is_refused_before_parsing(tmp_path: Path) -> None:
+    with (tmp_path / 'c.json').open('wb') as file:
+        file.truncate(1 << 40)  # a sparse file
+    with raises('file-too-large', tmp_path / 'c.json', 1 << 40):
         load(tmp_path / 'c.json')
 
 

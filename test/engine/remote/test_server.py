@@ -238,7 +238,7 @@ def test_used_or_writable_address_is_refused(address, serving):
     with serving(Gate(), address), raises('server-address-used', address, of=EngineError):
         Server(Gate(), 'lift', address, 0.0, 1)
     address.parent.chmod(0o777)
-    with raises('socket-folder-writable', address.parent, 'chmod go-w', of=EngineError):
+    with raises('file-world-writable', address.parent, 'chmod o-w', of=EngineError):
         Server(Gate(), 'lift', address, 0.0, 1)
 
 
@@ -258,7 +258,7 @@ def test_server_and_folder_of_other_user_are_refused(address, serving, monkeypat
             client.Connection(address)
     monkeypatch.setattr(protocol.os, 'getuid', lambda: 12345)
     with raises('socket-folder-owner', address.parent, f'user {os.geteuid()}', of=EngineError):
-        protocol.check_folder(address.parent)
+        protocol.SocketPlace(address)
 
 
 def test_greeting_of_other_version_or_content_is_refused():

@@ -131,4 +131,5 @@ class ForecastResidualRule:
         )
 
 
-FORECAST_RESIDUAL: Final = Rule(ForecastResidualRule, unit=5.0, of_value=False)
+#: A residual of one turn of a joint is 628 times the smallest scale.
+FORECAST_RESIDUAL: Final = Rule(ForecastResidualRule, unit=5.0, of_value=False, span=(0.0, 1000.0))

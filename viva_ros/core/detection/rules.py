@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 from viva_ros.core.detection.reference import Reference
 from viva_ros.core.observation import Array
 from viva_ros.core.registry import Registry
-from viva_ros.core.settings import setting, validate
+from viva_ros.core.settings import SettingLimits, setting, validate
 from viva_ros.core.windows import Window, seconds
 
 
@@ -131,6 +131,8 @@ class Rule:
         the rise of the value
     :param largest: from settings, reference and whether the engine has a probability of success:
         the largest value that the statistic can take; infinite without a bound
+    :param span: smallest and largest value that a threshold can have, in the unit of the rule,
+        finite: that of the statistic, or far above that of any failure where it has no bound
     """
 
     start: Callable[[RuleSettings, Reference], RuleState]
@@ -139,6 +141,7 @@ class Rule:
     until_done: bool = False
     falls_with_value: Callable[[float, float], bool] = lambda statistic, smoothed: False
     largest: Callable[[RuleSettings, Reference, bool], float] = lambda *_: math.inf
+    span: tuple[float, float] = (-1e6, 1e6)
 
 
 #: In the order of their statistics.
@@ -179,6 +182,18 @@ def largest_statistic(
     """
     largest, norm = RULES[name].largest(settings, expected, has_success), expected.norms.get(name)
     return largest if norm is None else norm.largest(largest)
+
+
+def threshold_limits(name: str, expected: Reference) -> SettingLimits:
+    """
+    Return the range of the thresholds of a rule.
+
+    :param expected: with norms of the rule, thresholds are in spreads above the middle
+    """
+    (low, high), norm = RULES[name].span, expected.norms.get(name)
+    if norm is not None:
+        low, high = norm.smallest(low), norm.largest(high)
+    return SettingLimits(at_least=low, at_most=high)
 
 
 class RuleReading(NamedTuple):

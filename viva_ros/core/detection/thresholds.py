@@ -6,16 +6,33 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from viva_ros.core.detection.reference import Reference, StatisticScale
-from viva_ros.core.detection.rules import RULES, RuleSettings
+from viva_ros.core.detection.reference import (
+    RESIDUAL,
+    SLOPE,
+    SPREAD,
+    Reference,
+    StatisticScale,
+)
+from viva_ros.core.detection.rules import RULES, RuleSettings, threshold_limits
 from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
 from viva_ros.core.files import write_atomically
-from viva_ros.core.settings import validate
+from viva_ros.core.json_text import (
+    check_members,
+    entries,
+    members,
+    names,
+    number,
+    parse_object,
+    whole,
+)
+from viva_ros.core.json_text import text as text_of
+from viva_ros.core.settings import SettingLimits, validate
+from viva_ros.core.trusted_files import OpenFolder
 
 FORMAT: Final = 'viva_ros calibration 4'
 #: What changed after each earlier format.
@@ -30,6 +47,7 @@ LEAST_RISE: Final = 0.1  # smallest usual rise of a value that tells success fro
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
+LARGEST_FILE: Final = 1 << 25  # bytes
 
 #: Settings of the rules with another key in files: by the name of the setting.
 STORED_KEYS: Final = {'max_gap': 'gap'}
@@ -357,22 +375,44 @@ def load(path: Path) -> Calibration:
     """
     Read a calibration file; ``check`` it before use.
 
-    :raises CalibrationError: if it is missing, damaged, of an earlier format, or has thresholds of
-        rules that no installed package defines
+    In the folder of an engine use ``engine.manifest.read_calibration``, which verifies the file.
+
+    :raises CalibrationError: if it is missing, damaged, of an earlier format, out of range, or has
+        thresholds of rules that no installed package defines
+    :raises UntrustedError: if other users can write or exchange it
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+        data = OpenFolder(path.parent).open(path.name).read(LARGEST_FILE)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return parse_file(data, path)
+
+
+def unreadable(path: Path, error: OSError) -> CalibrationError:
+    """Return the error that a calibration file is missing or cannot be read."""
+    return CalibrationError(
+        'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
+    )
+
+
+def parse_file(data: bytes, path: Path) -> Calibration:
+    """
+    Build a calibration from the bytes of its file.
+
+    :raises CalibrationError: see ``load``
+    """
+    try:
+        content = parse_object(data)
+    except ValueError as error:
         raise CalibrationError(
-            'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
+            'calibration-text', f'calibration {path} is no calibration ({error}): {REMEDY}'
         ) from error
-    if isinstance(content, dict):
-        _check_format(path, content)
-        _check_rules(path, content)
+    _check_format(path, content)
+    _check_rules(path, content)
     try:
         return parse(content)
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
-        cause = f'{type(error).__name__}: {error}'
+        cause = f'lacks {error}' if isinstance(error, KeyError) else str(error)
         raise CalibrationError(
             'calibration-damaged', f'calibration {path} is damaged ({cause}): {REMEDY}'
         ) from error
@@ -403,74 +443,158 @@ def _check_rules(path: Path, content: Mapping[str, Any]) -> None:
         )
 
 
+#: Ranges of the numbers of a calibration, but for thresholds: those are declared by each rule.
+SHARE: Final = SettingLimits(above=0.0, below=1.0)
+PART: Final = SettingLimits(at_least=0.0, at_most=1.0)
+RATES: Final = SettingLimits(above=0.0, at_most=1000.0)  # Hz
+DURATIONS: Final = SettingLimits(above=0.0, at_most=86400.0)  # s
+VALUES: Final = SettingLimits(at_least=-1.0, at_most=1.0)
+MOST_EPISODES: Final = 1_000_000
+WINDOWS: Final = SettingLimits(at_least=0.0, at_most=3600.0)  # s
+HASH: Final = re.compile('[0-9a-f]{1,64}')
+
+
 def parse(content: Mapping[str, Any]) -> Calibration:
     """
-    Build a calibration from the content of its file.
+    Build a calibration from the content of its file; types and ranges are exact.
 
     :raises KeyError: and TypeError, ValueError, ConfigurationError if the content is invalid
     """
     fields = dict(content)
     if (found := fields.pop('format')) != FORMAT:
         raise ValueError(f'format is {found!r}, must be {FORMAT!r}')
-    low, high = fields['coverage']
-    rules = _rules(fields['rules'])
-    pairs = fields['thresholds']
-    if not pairs:
-        raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
     if fields['combine'] not in (OR, AND):
         raise ValueError(f'combine is {fields["combine"]!r}, must be {OR!r} or {AND!r}')
-    thresholds = {k: Threshold(float(p['warn']), float(p['alarm'])) for k, p in pairs.items()}
-    seconds = math.nan if fields['seconds'] is None else float(fields['seconds'])
-    if not 0.0 < (rate := float(fields['rate'])) < math.inf:
-        raise ValueError(f'rate is {rate}, must be above 0')
-    unreachable = {
-        kind: Unreachable(
-            float(one['largest']), tuple(one['rules']), float(one.get('alpha', math.nan)),
-            bool(one.get('seldom', False)),
-        )
-        for kind, one in fields['unreachable'].items()
-    }  # fmt: skip
-    if not unreachable.keys() <= thresholds.keys():
-        raise ValueError(
-            f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
-        )
+    expected = _expected(fields['expected'])
+    thresholds = _thresholds(fields['thresholds'], expected)
+    episodes = whole('episodes', fields['episodes'], 1, MOST_EPISODES)
+    alpha = number('alpha', fields['alpha'], SHARE)
+    least = SettingLimits(at_least=alpha, below=1.0)
     fields.update(
+        engine=_name('engine', fields['engine']), task=_name('task', fields['task']),
+        episodes=episodes, alpha=alpha,
+        warn_alpha=number('warn_alpha', fields['warn_alpha'], least),
+        rank=whole('rank', fields['rank'], 1, episodes),
+        coverage=_ascending('coverage', fields['coverage'], PART),
+        rules=_rules(fields['rules']), rate=number('rate', fields['rate'], RATES),
+        thresholds=thresholds, source=text_of('source', fields['source']),
+        shaping=whole('shaping', fields['shaping'], 0, MOST_EPISODES), expected=expected,
+        alone={
+            kind: number(f'alone.{kind}', one, threshold_limits(kind, expected))
+            for kind, one in _of_rules('alone', fields['alone'], RULES).items()
+        },
+        seconds=_seconds(fields['seconds']),
+        unreachable=_unreachable(fields['unreachable'], thresholds),
+        rise=None if (rise := fields.get('rise')) is None else _pair('rise', rise, VALUES),
         episode_identities=_identities(fields.get('episode_identities')),
-        coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
-        expected=_expected(fields['expected']), unreachable=unreachable,
-        rise=_rise(fields.get('rise')),
     )  # fmt: skip
     return Calibration(**fields)
 
 
+def _seconds(value: object) -> float:
+    """Return the mean duration; it is null in files, NaN in tables of scores, if it is unknown."""
+    unknown = value is None or (isinstance(value, float) and math.isnan(value))
+    return math.nan if unknown else number('seconds', value, DURATIONS)
+
+
+def _name(name: str, value: object) -> str:
+    if not (found := text_of(name, value, 500)):
+        raise ValueError(f'{name} is empty, must be a name')
+    return found
+
+
+def _pair(name: str, content: object, limits: SettingLimits) -> tuple[float, float]:
+    found = [number(name, one, limits) for one in entries(name, content)]
+    if len(found) != 2:
+        raise ValueError(f'{name} has {len(found)} numbers, must have 2')
+    return found[0], found[1]
+
+
+def _ascending(name: str, content: object, limits: SettingLimits) -> tuple[float, float]:
+    low, high = _pair(name, content, limits)
+    if low > high:
+        raise ValueError(f'{name} is {low:g} to {high:g}, must ascend')
+    return low, high
+
+
+def _of_rules(name: str, content: object, known: Iterable[str]) -> Mapping[str, Any]:
+    """Return an object whose names are those of rules."""
+    found = members(name, content)
+    if not found.keys() <= {*known}:
+        raise ValueError(f'{name} are {list(found)}, must be some of {list(known)}')
+    return found
+
+
+def _thresholds(content: object, expected: Reference) -> dict[str, Threshold]:
+    pairs = _of_rules('thresholds', content, RULES)
+    if not pairs:
+        raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
+    found = {}
+    for kind, pair in pairs.items():
+        name, limits = f'thresholds.{kind}', threshold_limits(kind, expected)
+        check_members(name, members(name, pair), {'warn', 'alarm'})
+        warn, alarm = (number(f'{name}.{at}', pair[at], limits) for at in ('warn', 'alarm'))
+        found[kind] = Threshold(warn, alarm)
+    return found
+
+
+def _unreachable(content: object, thresholds: Iterable[str]) -> dict[str, Unreachable]:
+    found = {}
+    for kind, one in _of_rules('unreachable', content, thresholds).items():
+        name = f'unreachable.{kind}'
+        check_members(name, members(name, one), {'largest', 'rules'}, {'alpha', 'seldom'})
+        rules = names(f'{name}.rules', one['rules'])
+        if not {*rules} <= {*RULES}:
+            raise ValueError(f'{name}.rules are {list(rules)}, must be some of {list(RULES)}')
+        if not isinstance(seldom := one.get('seldom', False), bool):
+            raise ValueError(f'{name}.seldom is {seldom!r}, must be true or false')
+        alpha = number(f'{name}.alpha', one['alpha'], SHARE) if 'alpha' in one else math.nan
+        largest = number(f'{name}.largest', one['largest'], SettingLimits())
+        found[kind] = Unreachable(largest, rules, alpha, seldom)
+    return found
+
+
 def _rules(content: Mapping[str, Any]) -> RuleSettings:
     settings = [one.name for one in dataclasses.fields(RuleSettings)]
-    names = {STORED_KEYS.get(name, name): name for name in settings}
-    stored = {**content}  # a TypeError if it is no mapping
-    if unknown := stored.keys() - names.keys():
-        raise ValueError(f'rules has {sorted(unknown)}, must be some of {list(names)}')
-    rules = RuleSettings(**{names[key]: value for key, value in stored.items()})
+    known = {STORED_KEYS.get(name, name): name for name in settings}
+    stored = members('rules', content)
+    if unknown := stored.keys() - known.keys():
+        raise ValueError(f'rules has {sorted(unknown)}, must be some of {list(known)}')
+    rules = RuleSettings(**{known[key]: value for key, value in stored.items()})
     validate(rules, 'rules.')
+    for name, size in dataclasses.asdict(rules).items():
+        number(f'rules.{name}', size, WINDOWS)  # other bounds were checked by the settings
     return rules
 
 
-def _identities(content: str | None) -> tuple[str, ...] | None:
-    if not isinstance(content, str | None):
-        raise TypeError(f'episode_identities is {content!r}, must be a text of hashes')
-    return None if content is None else tuple(content.split())
-
-
-def _rise(content: Sequence[float] | None) -> tuple[float, float] | None:
+def _identities(content: object) -> tuple[str, ...] | None:
     if content is None:
         return None
-    first, last = map(float, content)
-    return first, last
+    found = tuple(text_of('episode_identities', content, LARGEST_FILE).split())
+    if wrong := next((one for one in found if not HASH.fullmatch(one)), ''):
+        raise ValueError(f'episode_identities has {wrong[:80]!r}, must be hashes in hex digits')
+    return found
 
 
-def _expected(content: Mapping[str, Any]) -> Reference:
-    norms = {
-        kind: StatisticScale(tuple(one['edges']), tuple(one['middle']), tuple(one['spread']))
-        for kind, one in content['norms'].items()
+def _expected(content: object) -> Reference:
+    fields = members('expected', content)
+    check_members('expected', fields, {'slope', 'joints', 'norms', 'done_above'})
+    norms = {}
+    for kind, one in _of_rules('expected.norms', fields['norms'], RULES).items():
+        name, parts = f'expected.norms.{kind}', ('edges', 'middle', 'spread')
+        check_members(name, members(name, one), {*parts})
+        middle = SettingLimits(at_least=RULES[kind].span[0], at_most=RULES[kind].span[1])
+        limits = {'edges': PART, 'middle': middle, 'spread': SPREAD}
+        norms[kind] = StatisticScale(*(
+            tuple(number(f'{name}.{part}', size, limits[part])
+                  for size in entries(f'{name}.{part}', one[part]))
+            for part in parts
+        ))  # fmt: skip
+    joints = {
+        _name('a joint in expected.joints', joint): number(
+            f'expected.joints.{joint}', size, RESIDUAL
+        )
+        for joint, size in members('expected.joints', fields['joints']).items()
     }
-    joints = {str(name): float(size) for name, size in content['joints'].items()}
-    return Reference(float(content['slope']), joints, norms, float(content['done_above']))
+    slope = number('expected.slope', fields['slope'], SLOPE)
+    return Reference(slope, joints, norms, number('done_above', fields['done_above'], VALUES))

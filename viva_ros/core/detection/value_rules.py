@@ -35,6 +35,7 @@ from viva_ros.core.windows import Smoother, Window, seconds
 DONE: Final = -math.inf  # statistic of no_rise above the done level
 LARGEST: Final = 2.0  # largest difference of two values
 LONGEST: Final = 60.0  # s; upper limit of the statistic
+FARTHEST: Final = 1000.0  # a value that stands for an hour is 360 behind a rise of .1 per s
 
 
 class StallTimer:
@@ -194,21 +195,26 @@ class _Floor:
 
 
 DROP: Final = Rule(
-    _Drop, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST
-)
+    _Drop, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST,
+    span=(0.0, LARGEST),
+)  # fmt: skip
 NO_RISE: Final = Rule(
     _NoRise, until_done=True, falls_with_value=lambda statistic, smoothed: True,
-    largest=lambda *_: LARGEST,
+    largest=lambda *_: LARGEST, span=(-LARGEST, LARGEST),
 )  # fmt: skip
-STALL: Final = Rule(_Stall, unit=10.0, until_done=True, largest=lambda *_: LONGEST)
+STALL: Final = Rule(
+    _Stall, unit=10.0, until_done=True, largest=lambda *_: LONGEST, span=(0.0, LONGEST)
+)
 SLOPE: Final = Rule(
     _Slope,
     until_done=True,
     largest=lambda settings, expected, has_success: math.inf if expected.slope > 0.0 else LARGEST,
+    span=(0.0, FARTHEST),
 )
 #: The statistic is minus the value if the engine has no probability of success.
 FLOOR: Final = Rule(
     _Floor,
     falls_with_value=lambda statistic, smoothed: statistic == -smoothed,
     largest=lambda settings, expected, has_success: 0.0 if has_success else 1.0,
+    span=(-1.0, 1.0),
 )

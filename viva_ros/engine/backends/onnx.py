@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ONNX graph run by onnxruntime on the CPU, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,17 +16,19 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import (
     AGAIN,
+    EngineFolder,
     Manifest,
     check_kind,
     check_parity,
     check_task,
     info_of,
     read_graph,
-    read_manifest,
 )
+from viva_ros.engine.onnx_external import external_files
 from viva_ros.engine.preprocessing import pack, unpack
 
 BATCH: Final = 'batch'  # name of the free batch axis in the graph
+IN_MEMORY: Final = 'add_external_initializers_from_files_in_memory'
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Graph:
     :param content: of the ONNX file
     :param task: index
     :param takes_many: whether one call takes any number of observations
+    :param external: files with weights of the graph, by the name in the graph
     """
 
     path: Path
@@ -44,6 +47,7 @@ class Graph:
     manifest: Manifest
     task: int
     takes_many: bool
+    external: Mapping[str, bytes]
 
     def feeds(
         self, images: NDArray[np.uint8], proprio: NDArray[np.float32]
@@ -53,20 +57,23 @@ class Graph:
         return {'images': images, 'proprio': proprio, 'task': task}
 
 
-def load_graph(folder: Path, task: str, kind: str) -> Graph:
+def load_graph(folder: EngineFolder | Path, task: str, kind: str) -> Graph:
     """
     Read and verify the graph of an engine.
 
     :param kind: of the backend that runs it
     :raises EngineError: if a file is missing or changed, or kind or task do not fit
     """
-    manifest = read_manifest(folder)
+    folder = EngineFolder.of(folder)
+    manifest = folder.description
     check_parity(manifest)
-    check_kind(folder, manifest, kind)
+    check_kind(folder.path, manifest, kind)
     index = check_task(manifest.tasks, task)
-    content = read_graph(folder, manifest)
+    content = read_graph(folder)
+    external = {name: folder.read(name) for name in external_files(content)}
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
-    return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')
+    path = folder.path / manifest.file
+    return Graph(path, content, manifest, index, shape[0] == 'B', external)
 
 
 class OnnxEngine:
@@ -77,7 +84,7 @@ class OnnxEngine:
     :raises EngineError: if a file is missing or changed, or onnxruntime cannot run it
     """
 
-    def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
+    def __init__(self, folder: EngineFolder | Path, task: str, threads: int = 1) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -103,6 +110,7 @@ class OnnxEngine:
         options.log_severity_level = 3
         if one:
             options.add_free_dimension_override_by_name(BATCH, 1)
+        self._add_external(options)
         try:
             return self._library.InferenceSession(
                 self._graph.content, options, providers=['CPUExecutionProvider']
@@ -113,6 +121,21 @@ class OnnxEngine:
                 f'{self._graph.path} cannot be loaded by onnxruntime '
                 f'{self._library.__version__} ({error}): {AGAIN}',
             ) from error
+
+    def _add_external(self, options: Any) -> None:
+        """Pass the verified bytes of external data: the library opens no file then."""
+        external = self._graph.external
+        if not external:
+            return
+        if not hasattr(options, IN_MEMORY):
+            raise EngineError(
+                'onnxruntime-external-data',
+                f'{self._graph.path} has weights in other files, which onnxruntime '
+                f'{self._library.__version__} cannot take: {remedy(["onnxruntime"])} of a newer '
+                'version',
+            )
+        sizes = [len(content) for content in external.values()]
+        getattr(options, IN_MEMORY)(list(external), list(external.values()), sizes)
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""

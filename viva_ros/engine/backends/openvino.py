@@ -21,7 +21,7 @@ from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends.onnx import load_graph
-from viva_ros.engine.manifest import AGAIN, info_of
+from viva_ros.engine.manifest import AGAIN, EngineFolder, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
 BFLOAT16: Final = 'BF16'  # name of the CPU capability
@@ -181,9 +181,15 @@ class OpenvinoEngine:
     :raises EngineError: if a file is missing or changed, or OpenVINO cannot run it
     """
 
-    def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
+    def __init__(self, folder: EngineFolder | Path, task: str, threads: int = 1) -> None:
         version = library().__version__.split('-')[0]
         self._graph = graph = load_graph(folder, task, 'openvino')
+        if graph.external:  # the library would open these files itself, unverified
+            raise EngineError(
+                'openvino-external-data',
+                f'{graph.path} has weights in {", ".join(sorted(graph.external))}, which openvino '
+                'cannot take from memory: set engine_kind to onnx',
+            )
         seam = graph.manifest.seam if can_bfloat16() else ''
         self._source = GraphSource(graph.content, threads, seam)
         self._compiled: dict[int, Compiled] = {}

@@ -21,13 +21,10 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import (
     FLOAT32,
-    MANIFEST,
+    EngineFolder,
     Manifest,
-    check_file,
     check_parity,
     check_task,
-    read_graph,
-    read_manifest,
 )
 from viva_ros.engine.preprocessing import arrange, pack, unpack
 
@@ -45,7 +42,7 @@ class PytorchEngine:
     :raises EngineError: if a file is missing or changed, or torch is not installed
     """
 
-    def __init__(self, folder: Path, task: str, device: str = 'auto') -> None:
+    def __init__(self, folder: EngineFolder | Path, task: str, device: str = 'auto') -> None:
         try:
             import torch
 
@@ -56,9 +53,8 @@ class PytorchEngine:
                 f'a checkpoint needs torch ({error}): use an exported engine, or '
                 f'{remedy(["torch", "diffusers", "safetensors"])}',
             ) from error
-        for name in (checkpoint.DESCRIPTION, checkpoint.WEIGHTS):
-            check_file(folder / name)
-        manifest = _read_manifest(folder)
+        folder = EngineFolder.of(folder)
+        manifest = _own_manifest(folder)
         read = checkpoint.read(folder)
         config = read.model.config
         index = check_task(config.tasks, task)
@@ -129,15 +125,12 @@ class PytorchEngine:
         self._model = self._runner = None
 
 
-def _read_manifest(folder: Path) -> Manifest | None:
-    """Read and verify the description of an engine for PyTorch; None for other folders."""
-    if not (folder / MANIFEST).exists():
-        return None
-    manifest = read_manifest(folder)
-    if manifest.kind != KIND:
+def _own_manifest(folder: EngineFolder) -> Manifest | None:
+    """Return the description of an engine for PyTorch; None for other folders."""
+    manifest = folder.manifest
+    if manifest is None or manifest.kind != KIND:
         return None
     check_parity(manifest)
-    read_graph(folder, manifest)
     return manifest
 
 

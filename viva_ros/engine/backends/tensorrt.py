@@ -23,13 +23,13 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import (
+    EngineFolder,
     Manifest,
     check_kind,
     check_parity,
     check_task,
     info_of,
     read_graph,
-    read_manifest,
 )
 from viva_ros.engine.preprocessing import pack, unpack
 
@@ -45,16 +45,19 @@ class TensorrtEngine:
     :raises EngineError: if the GPU or the version differs, or a file is missing or changed
     """
 
-    def __init__(self, folder: Path, task: str, kind: str = 'tensorrt') -> None:
+    def __init__(
+        self, folder: EngineFolder | Path, task: str, kind: str = 'tensorrt'
+    ) -> None:  # fmt: skip
         self._kind = kind
-        manifest = read_manifest(folder)
-        check_kind(folder, manifest, kind)
+        folder = EngineFolder.of(folder)
+        manifest = folder.description
+        check_kind(folder.path, manifest, kind)
         check_parity(manifest)
         self._task = check_task(manifest.tasks, task)
-        content = read_graph(folder, manifest)
+        content = read_graph(folder)
         found = cuda.probe()
         if found.device is None:
-            raise EngineError('engine-needs-gpu', f'{folder} is for a GPU: {found.reason}')
+            raise EngineError('engine-needs-gpu', f'{folder.path} is for a GPU: {found.reason}')
         check_gpu(manifest, found.device)
         library = import_library(kind)
         check_version(manifest, kind, library.__version__)
@@ -65,7 +68,7 @@ class TensorrtEngine:
         if self._engine is None:
             raise EngineError(
                 'tensorrt-plan-invalid',
-                f'{folder / manifest.file} cannot be loaded: {_again(manifest)}',
+                f'{folder.path / manifest.file} cannot be loaded: {_again(manifest)}',
             )
         self._library, self._context = library, self._engine.create_execution_context()
         self._buffers: dict[str, tuple[int, NDArray[Any]]] = {}

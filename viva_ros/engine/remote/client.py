@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import EngineError, UntrustedError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.progress_watch import ProgressLimits, ProgressWatch
 from viva_ros.engine import shared_memory
@@ -35,7 +35,7 @@ class Connection:
     The kernel also accepts connections to a server that hangs.
 
     :raises OSError: if no server listens
-    :raises EngineError: if the server belongs to another user
+    :raises UntrustedError: if address or server belong to another user
     """
 
     info: EngineInfo
@@ -45,9 +45,9 @@ class Connection:
         self._socket, self._number = protocol.open_socket(), 0
         try:
             self._socket.settimeout(CONNECT_TIMEOUT)
-            self._socket.connect(str(address))
+            _connect(self._socket, address)
             if not protocol.is_same_user(self._socket):
-                raise EngineError(
+                raise UntrustedError(
                     'server-owner',
                     f"the server at {address} belongs to another user: run 'viva serve' with "
                     'an address of your own',
@@ -120,6 +120,21 @@ class Connection:
         if not packet:
             raise ConnectionError(CLOSED)
         return packet
+
+
+def _connect(made: socket.socket, address: Path) -> None:
+    """
+    Connect to a socket of this user, in a folder that no other user can write.
+
+    :raises OSError: if no server listens
+    :raises UntrustedError: if it is something else
+    """
+    place = protocol.SocketPlace(address)
+    try:
+        place.check()
+        made.connect(place.path)
+    finally:
+        place.close()
 
 
 RETRY_DELAY: Final = 5.0  # s, until the next attempt
@@ -220,6 +235,8 @@ class SharedEngine:
     :param patience: time limit of an answer of the server, s
     :param overload: wall time of an answer while the server waits for a processor, s, likewise
     :raises EngineError: if the server runs another engine
+    :raises UntrustedError: if the address is not safe from other users; with the default address,
+        'auto', the local engine estimates instead, and ``state`` names the reason
     """
 
     def __init__(
@@ -237,6 +254,11 @@ class SharedEngine:
             self.info = self._begin()
         except OSError as error:
             self._disconnect(error)
+            self.info = self._local.load_now().info
+        except UntrustedError as error:
+            if address != protocol.address_of(protocol.AUTO):
+                raise
+            self._why = str(error)
             self.info = self._local.load_now().info
         self._expected = self._expected or self.info.fingerprint
 

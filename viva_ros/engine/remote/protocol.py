@@ -7,6 +7,7 @@ It is a Unix socket in a folder of the user; each side checks the user of the ot
 and estimates are in shared memory (see ``shared_memory``), which the server creates per monitor.
 """
 
+import errno
 import json
 import os
 import socket
@@ -14,14 +15,17 @@ import stat
 import struct
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import EngineError, UntrustedError
+from viva_ros.core.trusted_files import OpenFolder
 from viva_ros.engine.api import EngineInfo
 
 VERSION: Final = 3
 NAME: Final = 'engine.sock'
 AUTO: Final = 'auto'  # as an address: the default
+ELSEWHERE: Final = "use a socket in a folder of your own, such as '~/.viva_ros/engine.sock'"
 _CREDENTIALS: Final = struct.Struct('3i')  # pid, uid, gid
 
 
@@ -30,24 +34,92 @@ def address_of(address: str) -> Path:
     return Path(address).expanduser() if address != AUTO else _runtime_folder() / NAME
 
 
-def check_folder(folder: Path) -> None:
+class SocketPlace:
     """
-    Create the folder of a socket, or check the permissions of an existing one.
+    A socket's name in a folder that was opened once; it is never a file of another type.
 
-    :raises EngineError: if other users can write to it, or it belongs to another user
+    :param create: whether to create the folder if it is missing
+    :raises OSError: if the folder is missing or cannot be used
+    :raises UntrustedError: if another user can write or exchange the folder
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.getuid():
-        raise EngineError(
-            'socket-folder-owner',
-            f'{folder} belongs to user {status.st_uid}: choose a folder of your own',
-        )
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise EngineError(
-            'socket-folder-writable',
-            f"{folder} is writable by other users: run 'chmod go-w {folder}'",
-        )
+
+    def __init__(self, address: Path, create: bool = False) -> None:
+        self.address, parent = address, address.parent
+        if create:
+            try:
+                parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:  # a file, or a link to nothing
+                raise UntrustedError(
+                    'socket-folder-unusable',
+                    f'{parent} cannot be the folder of a socket ({error.strerror}): {ELSEWHERE}',
+                ) from error
+        self._folder = OpenFolder(parent)
+        try:
+            self._check_folder(parent)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        """Return the path of the socket through the open folder, of any length."""
+        return f'/proc/self/fd/{self._folder.descriptor}/{self.address.name}'
+
+    def status(self) -> os.stat_result | None:
+        """Return the status of what has the name now; None without."""
+        try:
+            return os.stat(
+                self.address.name, dir_fd=self._folder.descriptor, follow_symlinks=False
+            )
+        except FileNotFoundError:
+            return None
+
+    def check(self) -> None:
+        """
+        Check that what has the name is a socket of this user.
+
+        :raises FileNotFoundError: if there is nothing
+        :raises UntrustedError: if it is something else
+        """
+        status = self.status()
+        if status is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not stat.S_ISSOCK(status.st_mode):
+            raise UntrustedError(
+                'address-not-socket',
+                f'{self.address} is no socket, and is not deleted: {ELSEWHERE}',
+            )
+        if status.st_uid != os.getuid():
+            raise UntrustedError(
+                'address-owner',
+                f'{self.address} belongs to user {status.st_uid}, must be yours ({os.getuid()}): '
+                f'{ELSEWHERE}',
+            )
+
+    def unlink(self, own: os.stat_result) -> None:
+        """Delete the socket if it is still this one."""
+        status = self.status()
+        if status is not None and (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino):
+            os.unlink(self.address.name, dir_fd=self._folder.descriptor)
+
+    def close(self) -> None:
+        """Close the folder."""
+        self._folder.close()
+
+    def _check_folder(self, folder: Path) -> None:
+        status = os.fstat(self._folder.descriptor)
+        if status.st_uid != os.getuid():
+            raise UntrustedError(
+                'socket-folder-owner',
+                f'{folder} belongs to user {status.st_uid}, must be yours ({os.getuid()}): '
+                f'{ELSEWHERE}',
+            )
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UntrustedError(
+                'socket-folder-writable',
+                f"{folder} is writable by other users: run 'chmod go-w {quote(str(folder))}', or "
+                f'{ELSEWHERE}',
+            )
 
 
 def is_same_user(connection: socket.socket) -> bool:

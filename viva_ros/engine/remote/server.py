@@ -3,6 +3,7 @@
 """Serve one engine to the monitors of several robots on this machine."""
 
 import math
+import os
 import selectors
 import socket
 import time
@@ -61,13 +62,18 @@ class Server:
     """
 
     def __init__(self, engine: Engine, task: str, address: Path, wait: float, batch: int) -> None:
-        self._engine, self._task, self._address = engine, task, address
+        self._engine, self._task = engine, task
         self._wait, self._batch = wait, batch
         self._clients: list[Client] = []
         self._queue: list[Client] = []
         self.served = Served()
         self._selector = selectors.DefaultSelector()
-        self._socket = _listen(address)
+        self._place = protocol.SocketPlace(address, create=True)
+        try:
+            self._socket, self._own = _listen(self._place)
+        except BaseException:
+            self._place.close()
+            raise
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def run(self, is_over: Callable[[], bool]) -> None:
@@ -83,7 +89,8 @@ class Server:
             self._drop(client)
         self._selector.close()
         self._socket.close()
-        self._address.unlink(missing_ok=True)
+        self._place.unlink(self._own)
+        self._place.close()
         self._engine.close()
 
     def _receive(self) -> None:
@@ -188,26 +195,34 @@ class Server:
             client.connection.close()
 
 
-def _listen(address: Path) -> socket.socket:
+def _listen(place: protocol.SocketPlace) -> tuple[socket.socket, os.stat_result]:
     """
-    Open the socket.
+    Open the socket; delete the one that a killed server left, and nothing else.
 
-    :raises EngineError: if another server uses the address, or other users can write there
+    :returns: the socket, and the status of its file
+    :raises EngineError: if another server uses the address
+    :raises UntrustedError: if the address is no socket of this user
     """
-    protocol.check_folder(address.parent)
     listening = protocol.open_socket()
-    if address.exists():
-        with protocol.open_socket() as probe, suppress(OSError):
-            probe.connect(str(address))
-            listening.close()
-            raise EngineError(
-                'server-address-used', f'another server uses {address}: stop that server first'
-            )
-        address.unlink(missing_ok=True)  # left by a killed server
-    listening.bind(str(address))
-    address.chmod(0o600)
-    listening.listen()
-    return listening
+    try:
+        if (before := place.status()) is not None:
+            place.check()
+            with protocol.open_socket() as probe, suppress(OSError):
+                probe.connect(place.path)
+                raise EngineError(
+                    'server-address-used',
+                    f'another server uses {place.address}: stop that server first',
+                )
+            place.unlink(before)
+        listening.bind(place.path)
+        own = place.status()
+        assert own is not None
+        os.chmod(place.path, 0o600)
+        listening.listen()
+    except BaseException:
+        listening.close()
+        raise
+    return listening, own
 
 
 def warm_up(engine: Engine, most: int) -> int:

@@ -1,0 +1,30 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+List all files of an engine in its engine.json, with size and SHA-256.
+
+For engines of an earlier format, and after a calibration was copied into the folder by hand.
+Engine file, weights and fingerprint must be those that engine.json was written for: they are not
+changed, and an engine that was changed is not listed. Check the origin of the files first: a robot
+runs what is listed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from viva_ros.engine.manifest import stamp
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        'viva stamp', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('engine', type=Path, help='Engine folder')
+    folder = parser.parse_args(argv).engine
+    made = stamp(folder)
+    print(f'engine {made.fingerprint} in {folder}, {len(made.files)} files are listed:')
+    for name, one in made.files.items():
+        print(f'  {one.sha256[:16]}  {one.size:12d}  {name}')
+    return 0
