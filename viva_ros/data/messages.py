@@ -24,6 +24,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array
 
 IDL_LINE: Final = '=' * 80 + '\n'
+DEFINITION_LIMIT: Final = 1 << 20  # bytes of the definition of a type, with those of its fields
 
 
 @cache

@@ -170,6 +170,8 @@ class Recording:
     :param notes: texts on what was left out without a loss, such as a depth camera
     :param reasons: episode to its ``Episode.reasons`` by the limits of a map
     :param limits: of its map; None without one
+    :param lost: topic to the number of its messages that are known to be lost; '' for those of no
+        known topic
     """
 
     path: Path
@@ -181,6 +183,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     limits: ImportLimits | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -26,16 +26,24 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.database import StoredBag, open_database
-from viva_ros.data.bag.salvage import HEAD, SmallMessages, metadata_content
-from viva_ros.data.messages import Definition, typestore
+from viva_ros.data.bag.mcap_records import (
+    CHUNK_LIMIT,
+    decompress,
+    metadata_content,
+    read_summary,
+)
+from viva_ros.data.bag.salvage import HEAD, SmallMessages
+from viva_ros.data.messages import DEFINITION_LIMIT, Definition, typestore
 from viva_ros.data.recording import Recording, Track
 
 LANGUAGES: Final = {
     MessageDefinitionFormat.MSG: 'ros2msg', MessageDefinitionFormat.IDL: 'ros2idl',
 }  # fmt: skip
-FOOTER: Final = 37  # bytes at the end of an MCAP file: the last record and the magic
-CHECKSUM_END: Final = 12  # of these, the checksum and the magic, which it does not cover
+CHUNK_DATA: Final = 49  # bytes of a chunk before its data, without the name of its compression
+DATA_END: Final = 13  # bytes of the record behind the data
+BLOCK: Final = 1 << 20  # bytes that are read at once
 SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
 STEPS_BACK: Final = """
@@ -64,6 +72,8 @@ def read_intact(path: Path) -> Recording:
 
 
 def _read(path: Path) -> Recording:
+    for file in _plain_mcap(path):
+        _check_mcap_sizes(file)
     source, small = Source(path), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
@@ -88,6 +98,14 @@ def _read(path: Path) -> Recording:
     if dict(counts) != expected or not counts.total():
         raise NotIntactError(f'{counts.total()} messages of {sum(expected.values())}')
     return Recording(path, tracks, metadata, ())
+
+
+def _plain_mcap(path: Path) -> list[Path]:
+    """Return the MCAP files of a bag that are not compressed as a whole."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [
+        one for one in files if one.suffix == '.mcap' or (one == path and one.suffix != '.db3')
+    ]
 
 
 def _key(connection: Connection) -> tuple[int, int]:
@@ -213,13 +231,12 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
 
     :returns: its metadata records
     """
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         reader = make_reader(file)
         summary = reader.get_summary()
         # Without chunks AnyReader reads from the front, and only one topic at a time.
         if summary is None or summary.statistics is None or not summary.chunk_indexes:
             raise NotIntactError('it has no index')
-        _check_sum(file)
         statistics = summary.statistics
         records = list(reader.iter_metadata())
         found = (len(summary.chunk_indexes), len(records))
@@ -239,6 +256,45 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
     return {record.name: metadata_content(record) for record in records}
 
 
+def _check_mcap_sizes(path: Path) -> None:
+    """Check the checksums and the sizes of a file before AnyReader believes them."""
+    with open_regular(path) as file:
+        found = read_summary(file)
+        if found is None:
+            raise NotIntactError('it has no index, or the checksum of the index differs')
+        for schema in found.schemas.values():
+            if len(schema.data) > DEFINITION_LIMIT:
+                raise NotIntactError(
+                    f'the definition of {schema.name} has {len(schema.data)} bytes'
+                )
+        file.seek(0)
+        summary = make_reader(file).get_summary()
+        for chunk in summary.chunk_indexes if summary else ():
+            if max(chunk.compressed_size, chunk.uncompressed_size) > CHUNK_LIMIT:
+                raise NotIntactError(f'a chunk has {chunk.uncompressed_size} bytes')
+            if chunk.compression:
+                file.seek(chunk.chunk_start_offset + CHUNK_DATA + len(chunk.compression))
+                stored = file.read(chunk.compressed_size)
+                decompress(stored, chunk.compression, chunk.uncompressed_size)
+        _check_data(file, found.start)
+
+
+def _check_data(file: BinaryIO, end: int) -> None:
+    """Compare the records with the checksum of the data, if the file has one."""
+    file.seek(end - DATA_END)
+    kind, length, stated = struct.unpack('<BQI', file.read(DATA_END))
+    if (kind, length) != (Opcode.DATA_END, 4):
+        raise NotIntactError('its data have no end')
+    if not stated:
+        return
+    file.seek(0)
+    left, found = end - DATA_END, 0
+    while left > 0 and (part := file.read(min(left, BLOCK))):
+        found, left = zlib.crc32(part, found), left - len(part)
+    if found != stated:
+        raise NotIntactError('the checksum of the data differs')
+
+
 def _offsets_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
     """Return offset in the chunk and receive time, ns, of one channel's messages in a chunk."""
     file.seek(offset)
@@ -246,13 +302,3 @@ def _offsets_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
     if opcode != Opcode.MESSAGE_INDEX:
         raise NotIntactError('the index is damaged')
     return [(start, time) for time, start in struct.iter_unpack('<QQ', file.read(size))]
-
-
-def _check_sum(file: BinaryIO) -> None:
-    """Compare the summary with its checksum, if it has one."""
-    file.seek(-FOOTER, os.SEEK_END)
-    footer = file.read(FOOTER)
-    start, _, checksum = struct.unpack('<QQI', footer[9:29])
-    file.seek(start)
-    if checksum and zlib.crc32(file.read()[:-CHECKSUM_END]) != checksum:
-        raise NotIntactError('the checksum of the index differs')

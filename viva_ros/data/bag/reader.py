@@ -8,6 +8,7 @@ times go back, are read by the salvage readers in the order of the file, with a 
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -19,8 +20,10 @@ import yaml
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
+from viva_ros.data.bag.mcap_records import MAGIC
+from viva_ros.data.bag.mcap_salvage import read_mcap
 from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
-from viva_ros.data.bag.salvage import MAGIC, is_empty, read_mcap, read_sqlite, two_types
+from viva_ros.data.bag.salvage import is_empty, read_sqlite, two_types
 from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
 from viva_ros.data.file_signature import description, is_packed_recording
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
@@ -230,6 +233,9 @@ def _joined(
         for topic, track in part.tracks.items():
             tracks.setdefault(topic, []).append(track)
     joined = {topic: _chained(path, found) for topic, found in tracks.items()}
+    missed: Counter[str] = Counter()
+    for part in parts:
+        missed.update(part.lost)
     losses = (*(loss for part in parts for loss in part.losses), *lost.values())
     whole = not lost and all(part.whole for part in parts)
     readable = min(part.readable for part in parts)
@@ -239,7 +245,7 @@ def _joined(
         sizes = [part.path.stat().st_size for part in parts]
         read = sum(part.readable * size for part, size in zip(parts, sizes, strict=True))
         readable = read / (sum(sizes) + sum(_size(file) for file in lost))
-    return Recording(path, joined, metadata, losses, readable, whole)
+    return Recording(path, joined, metadata, losses, readable, whole, lost=dict(missed))
 
 
 def _size(file: Path) -> int:
