@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.json_reader import DEPTH_LIMIT, check_content, parse_json, read_json
+from viva_ros.core.input_limits import DEPTH_LIMIT
+from viva_ros.core.json_reader import check_content, parse_json, read_json
 from viva_ros.core.regular_file import FileKindError, open_regular
 
 VALUES = st.recursive(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.foreign_text import shown, shown_list
-from viva_ros.core.regular_file import TEXT_LIMIT, read_limited
+from viva_ros.core.input_limits import DEPTH_LIMIT, TEXT_LIMIT
+from viva_ros.core.regular_file import read_limited
 
 NAME_LENGTH: Final = 40  # characters of a name or number in a reason
-DEPTH_LIMIT: Final = 64  # levels of objects and lists
 INTEGERS: Final = range(-(1 << 63), 1 << 64)  # of int64 and uint64
 
 

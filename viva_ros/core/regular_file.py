@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from viva_ros.core.input_limits import TEXT_LIMIT
+
 #: Kinds of file that are no data; reading one may wait for ever.
 KINDS: Final = {
     stat.S_IFIFO: 'a named pipe', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device',
     stat.S_IFBLK: 'a block device', stat.S_IFDIR: 'a folder',
 }  # fmt: skip
-TEXT_LIMIT: Final = 64 << 20  # bytes of a JSON or YAML file
 
 
 class FileKindError(OSError):

@@ -26,16 +26,16 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT, MESSAGE_LIMIT
 from viva_ros.core.regular_file import open_regular
-from viva_ros.data.bag.database import StoredBag, open_database
+from viva_ros.data.bag.database import StoredBag, check_tables, open_database
 from viva_ros.data.bag.mcap_records import (
-    CHUNK_LIMIT,
     decompress,
     metadata_content,
     read_summary,
 )
 from viva_ros.data.bag.salvage import HEAD, SmallMessages
-from viva_ros.data.messages import DEFINITION_LIMIT, Definition, typestore
+from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
 
 LANGUAGES: Final = {
@@ -46,6 +46,8 @@ DATA_END: Final = 13  # bytes of the record behind the data
 BLOCK: Final = 1 << 20  # bytes that are read at once
 SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
+#: Table and column of a database, and the most bytes in a row.
+SIZES: Final = (('messages', 'data', MESSAGE_LIMIT),)
 STEPS_BACK: Final = """
 SELECT total(step < 0) FROM (
   SELECT timestamp - lag(timestamp) OVER (PARTITION BY topic_id ORDER BY id) AS step
@@ -72,8 +74,10 @@ def read_intact(path: Path) -> Recording:
 
 
 def _read(path: Path) -> Recording:
-    for file in _plain_mcap(path):
+    for file in _plain(path, '.mcap'):
         _check_mcap_sizes(file)
+    for file in _plain(path, '.db3'):
+        _check_sqlite_sizes(file)
     source, small = Source(path), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
@@ -100,12 +104,23 @@ def _read(path: Path) -> Recording:
     return Recording(path, tracks, metadata, ())
 
 
-def _plain_mcap(path: Path) -> list[Path]:
-    """Return the MCAP files of a bag that are not compressed as a whole."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [
-        one for one in files if one.suffix == '.mcap' or (one == path and one.suffix != '.db3')
-    ]
+def _plain(path: Path, suffix: str) -> list[Path]:
+    """Return the files of a bag in a format that are not compressed as a whole."""
+    if path.is_dir():
+        return [one for one in sorted(path.iterdir()) if one.suffix == suffix]
+    own = '.db3' if path.suffix == '.db3' else '.mcap'  # MCAP may have any suffix
+    return [path] if own == suffix else []
+
+
+def _check_sqlite_sizes(path: Path) -> None:
+    """Check the tables and the sizes in them before AnyReader believes them."""
+    stored = StoredBag(path)  # its copy is deleted with it
+    with closing(open_database(stored.path)) as base:
+        check_tables(base)
+        for table, column, limit in SIZES:
+            query = f'SELECT max(length({column})) FROM {table}'
+            if int(base.execute(query).fetchone()[0] or 0) > limit:
+                raise NotIntactError(f'{table} has more than {limit} bytes in a row')
 
 
 def _key(connection: Connection) -> tuple[int, int]:

@@ -23,11 +23,11 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Metadata, Schema, Statistics
 
+from viva_ros.core.input_limits import CHUNK_LIMIT
 from viva_ros.core.json_reader import parse_json
 
 MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file, and at its end
 HEAD: Final = struct.Struct('<BQ')  # of a record: its kind and the length of its content
-CHUNK_LIMIT: Final = 256 << 20  # bytes of a chunk, stored or decompressed
 STEP: Final = 4 << 20  # bytes that are decompressed at once
 CHUNK_HEAD: Final = struct.Struct('<QQQII')  # times, size, checksum, length of the compression
 MESSAGE_HEAD: Final = struct.Struct('<HIQQ')  # channel, number, receive time, time of publishing

@@ -20,9 +20,9 @@ from mcap.records import Channel, Schema
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.foreign_text import shown
+from viva_ros.core.input_limits import CHUNK_LIMIT
 from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.mcap_records import (
-    CHUNK_LIMIT,
     HEAD,
     MAGIC,
     MESSAGE_HEAD,

@@ -18,8 +18,9 @@ from typing import Any, Final, Generic, TypeVar, overload
 from mcap.exceptions import McapError
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.regular_file import open_regular
-from viva_ros.data.bag.database import StoredBag, open_database
+from viva_ros.data.bag.database import StoredBag, check_tables, open_database
 from viva_ros.data.bag.mcap_records import read_summary
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
@@ -142,9 +143,10 @@ def read_sqlite(path: Path) -> Recording:
     stored = StoredBag(path)
     try:
         base = open_database(stored.path)
+        check_tables(base)
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise RecordingError(
             'sqlite-unreadable',
             f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
@@ -154,8 +156,11 @@ def read_sqlite(path: Path) -> Recording:
     by_topic: dict[str, Track] = {}
     losses, rows = [], {}
     for number, name, type_name, coding in topics:
+        if not (isinstance(name, str) and isinstance(type_name, str)):
+            losses.append(f'topic {number} is lost (name {shown(name)}, type {shown(type_name)})')
+            continue
         if coding != 'cdr':
-            losses.append(f'{name} is lost (serialised as {coding!r}, must be cdr)')
+            losses.append(f'{shown(name)} is lost (serialised as {shown(coding)}, must be cdr)')
             continue
         if name in by_topic and by_topic[name].type_name != type_name:
             raise two_types(path, name, sorted({by_topic[name].type_name, type_name}))
@@ -179,7 +184,10 @@ def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
     """Return the type definitions of the bag; bags before Iron have none."""
     query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
     try:
-        return {name: Definition(kind, text) for name, kind, text in base.execute(query)}
+        return {
+            name: Definition(kind, text) for name, kind, text in base.execute(query)
+            if isinstance(kind, str) and isinstance(text, str)
+        }  # fmt: skip
     except sqlite3.Error:
         return {}
 
@@ -192,11 +200,13 @@ def _index(
 
     :returns: share of the messages that can be read, in [0, 1], and the loss; '' for none
     """
-    count, newest = 0, None
+    count, invalid, newest = 0, 0, None
     try:
         for row, topic, time, data in base.execute(QUERY):  # with the data, which may be damaged
             count += 1
-            if topic in tracks:
+            if not (isinstance(time, int) and isinstance(data, bytes)):
+                invalid += 1
+            elif topic in tracks:
                 tracks[topic].times.append(time)
                 rows[tracks[topic].topic].ids.append(row)
                 rows[tracks[topic].topic].heads.append(data[:HEAD])
@@ -204,6 +214,9 @@ def _index(
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
         return _share(base, path, count), f'the rest is lost{after} ({error})'
+    if invalid:
+        share = (count - invalid) / count
+        return share, f'{invalid} messages are lost (no time, or no bytes)'
     return 1.0, ''
 
 
