@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from viva_ros.console.import_summary import remedy_of, show
 
@@ -18,7 +17,7 @@ ROW: dict[str, Any] = {
 
 def shown(rows: list[dict[str, Any]], width: int = 120) -> str:
     out = io.StringIO()
-    show(rows, Console(file=out, width=width), 'viva train --recordings set')
+    show(rows, Terminal(file=out, width=width), 'viva train --recordings set')
     return out.getvalue()
 
 

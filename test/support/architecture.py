@@ -90,7 +90,8 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     'doctor': _layer('core engine robot nodes', ROS | {'numpy'}, 'runs on the robot'),
     'demo': _layer(
-        'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
+        'core engine console data bringup nodes sim visualization msg srv', ROS | {ANY},
+        'a user of all',
     ),
     'cli': _layer(
         'core metrics model engine console robot data scoring calibration advantage training '

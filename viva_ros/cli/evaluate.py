@@ -10,11 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import made_by
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file, load
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
@@ -81,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, surrogates, evaluation)
     tables.show(
-        measured, checks, surrogates, Console(width=None if sys.stdout.isatty() else WIDTH)
+        measured, checks, surrogates, Terminal(width=None if sys.stdout.isatty() else WIDTH)
     )
     return 0
 

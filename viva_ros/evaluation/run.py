@@ -15,11 +15,11 @@ from shlex import quote
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.console.progress import following
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
@@ -411,7 +411,7 @@ def cases(
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
         images are slower than the rate
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with following(list(tasks), 'evaluating', console) as shown:
         for path in shown:
             recording, task = open_recording(path), tasks[path]

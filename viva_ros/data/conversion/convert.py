@@ -36,6 +36,7 @@ from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
 from viva_ros.data.lerobot.writer import StagedEpisode, assemble
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
@@ -170,8 +171,9 @@ def _make(
 ) -> dict[str, Any]:
     """Import all episodes of a recording; return the description of the unit."""
     try:
-        recording = with_definitions(open_unmapped(path), topic_map.definitions)
-        found = raw_episodes(recording, topic_map)
+        with one_recording(path):
+            recording = with_definitions(open_unmapped(path), topic_map.definitions)
+            found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
         _keep_lack_of_memory(error)
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
@@ -187,7 +189,11 @@ def _make(
     for number, raw in enumerate(found):
         part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
         raw = replace(raw, name=f'{name}{part}')
-        own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
+        try:
+            with one_recording(path, but=(OSError,)):  # such as that of a full disk
+                own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
+        except RecordingError as error:
+            own, episode = Figures(raw.name, str(path)).refuse(error.code, str(error)), None
         figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
