@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from viva_ros.console.import_summary import remedy_of, show
+from viva_ros.console.terminal import Terminal
 
 pytestmark = pytest.mark.fast
 

@@ -15,8 +15,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
@@ -29,6 +27,7 @@ from viva_ros.data.file_signature import description, is_packed_recording
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
+from viva_ros.robot.yaml_reader import read_yaml
 
 SQLITE: Final = '.db3'
 FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
@@ -132,9 +131,9 @@ def salvage(path: Path, reason: object = '') -> Recording:
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load((path / METADATA).read_text(encoding='utf-8'))
+        content, _ = read_yaml(path / METADATA)
         return dict(content['rosbag2_bagfile_information'])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             'bag-metadata',
             f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"',

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
 from viva_ros.core.image_checks import PictureSettings
+from viva_ros.core.json_reader import read_json
 from viva_ros.core.memory import is_lack_of_memory, memory_text
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
@@ -476,7 +477,7 @@ def _finish(
 def _existing_report(out: Path, made_of: str) -> dict[str, Any]:
     """Return the report of a dataset from the same recordings, map and labels; else raise."""
     try:
-        report = json.loads((out / REPORT).read_text(encoding='utf-8'))
+        report = read_json(out / REPORT, finite=False)
         if report['made_of'] == made_of:
             return dict(report)
     except (OSError, ValueError, KeyError):

@@ -8,7 +8,6 @@ found by the shape of their datasets. Joints are named only if their dataset has
 never made up. Nothing but attributes and shapes is read.
 """
 
-import json
 import math
 import re
 from collections import Counter
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from viva_ros.core.json_reader import parse_json
 from viva_ros.data.row_times import TIME_WORDS, words
 
 EPISODES: Final = 'data'  # group with one group for each episode
@@ -435,6 +435,6 @@ def rates_of(holders: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
 
 def _environment_rate(text: str) -> float | None:
     try:
-        return number_of(json.loads(text)['env_kwargs']['control_freq'])
+        return number_of(parse_json(text)['env_kwargs']['control_freq'])
     except (ValueError, KeyError, TypeError):
         return None

@@ -8,7 +8,6 @@ Stamps start at 'viva/start_stamp', or at 1 s in datasets of other tools. The ou
 feature is a topic, so that a map can name the joints.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.json_reader import parse_json
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
@@ -186,7 +186,7 @@ class _Reader:
         }  # fmt: skip
         metadata = {**self._metadata(), SOURCE: source, COLUMNS: _Columns(self._row, self._table)}
         if self._row.get(layout.IDENTITIES):
-            metadata[ORIGINS] = {'identities': json.loads(self._row[layout.IDENTITIES])}
+            metadata[ORIGINS] = {'identities': parse_json(self._row[layout.IDENTITIES])}
         return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
 
     def _data(self) -> pa.Table:
@@ -275,8 +275,8 @@ class _Reader:
             return found
         found[LABEL] = {
             'task': task, 'success': success, 'failure': row.get(layout.FAILURE),
-            'seed': row.get(layout.SEED), 'times': json.loads(row.get(layout.TIMES) or '{}'),
-            'marks': json.loads(row.get(layout.MARKS) or '[]'),
+            'seed': row.get(layout.SEED), 'times': parse_json(row.get(layout.TIMES) or '{}'),
+            'marks': parse_json(row.get(layout.MARKS) or '[]'),
         }  # fmt: skip
         return found
 
