@@ -63,9 +63,19 @@ def _check_given(path: Path) -> None:
     """
     if path.is_dir():
         _listed(path)
-    elif irregular := first_irregular([path]):
+    _check_kind(path)
+
+
+def _check_kind(path: Path) -> None:
+    """
+    Check that a path is no pipe, which could let a reader wait for ever.
+
+    :raises RecordingError: if it is a pipe, socket or device
+    """
+    if first_irregular([path]):
         raise RecordingError(
-            'recording-kind', f'{irregular} is a pipe, socket or device, must be a file or folder'
+            'recording-kind',
+            f'{path} is a pipe, socket or device, must be a file or folder: leave it out',
         )
 
 
@@ -84,6 +94,8 @@ def _listed(path: Path) -> Sequence[Path] | None:
 
 
 def _walk(path: Path) -> Iterator[Path]:
+    if first_irregular([path]):
+        return
     try:
         here = _listed(path)
     except RecordingError:
@@ -175,6 +187,8 @@ def open_unmapped(path: Path) -> Recording:
 
 
 def _open(ref: EpisodeRef) -> Recording:
+    if ref.dataset is None:
+        _check_kind(ref.path)
     if ref.dataset is None and not ref.path.exists():
         raise RecordingError(
             'recording-missing', f'recording {ref.path} cannot be read (it does not exist)'

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.regular_file import first_irregular
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.mcap_records import MAGIC
@@ -89,6 +91,12 @@ def _check_format(path: Path) -> None:
 
 def _read(path: Path) -> Recording:
     _check_format(path)
+    if irregular := first_irregular(path.iterdir() if path.is_dir() else [path]):
+        raise RecordingError(
+            'bag-kind', f'bag {path}: {irregular} is a pipe, socket or device: leave it out'
+        )
+    if path.is_dir():
+        _check_inside(path)
     if is_ros1(path):
         return read_ros1(path)
     try:
@@ -143,6 +151,21 @@ def _metadata(path: Path) -> dict[str, Any]:
 def _listed(path: Path, content: Mapping[str, Any]) -> list[Path]:
     """Return the files of a bag as its metadata.yaml lists them."""
     return [path / Path(str(name)).name for name in content.get('relative_file_paths') or []]
+
+
+def _check_inside(path: Path) -> None:
+    """
+    Refuse a bag whose metadata.yaml lists files of other folders.
+
+    :raises RecordingError: if it does
+    """
+    for name in map(str, _metadata(path).get('relative_file_paths') or []):
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise RecordingError(
+                'bag-file-outside',
+                f'{path / METADATA} lists {shown(name)}, which is not in the folder of the bag: '
+                f'run "ros2 bag reindex {path}"',
+            )
 
 
 def _check_listed(path: Path) -> None:

@@ -222,8 +222,8 @@ class Dataset:
             raise RecordingError(
                 'dataset-path',
                 f'{self.root / layout.INFO}: {template} is '
-                f'{shown(repr(self.info.get(template)))}, may have {", ".join(sorted(known))}, and '
-                f'must lead to a file in the dataset: correct it ({error})',
+                f'{shown(repr(self.info.get(template)))}, may have {", ".join(sorted(known))}, '
+                f'and must lead to a file in the dataset: correct it ({error})',
             ) from error
 
     def _only(self, path: Path, of: str, key: str) -> Path | None:

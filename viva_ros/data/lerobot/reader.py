@@ -39,6 +39,7 @@ from viva_ros.data.lerobot.metadata import (
     MODALITY,
     READ_ERRORS,
     Dataset,
+    confined,
     is_dataset,
     is_depth,
     open_dataset,
@@ -59,6 +60,7 @@ from viva_ros.data.recording import (
 )
 from viva_ros.data.row_times import LARGEST
 from viva_ros.data.segmentation import LABEL, TASK
+from viva_ros.data.table_limits import open_table
 
 EPISODE: Final = 'episode_{:06d}'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
@@ -374,7 +376,7 @@ def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
     file = dataset.data_file(row)
     if not keys or not file.is_file():
         return []
-    parquet = pq.ParquetFile(file)
+    parquet = open_table(file)
     found: list[Path] = []
     for key in keys:
         index = parquet.schema_arrow.get_field_index(key)
@@ -384,7 +386,7 @@ def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
         table = parquet.read(columns=[f'{key}.path', 'episode_index'])
         mine = table.filter(pc.equal(table['episode_index'], int(row['episode_index'])))
         paths = [cell['path'] for cell in mine[key].to_pylist() if cell]
-        found += [dataset.root / path for path in paths if path]
+        found += [confined(dataset.root, path) for path in paths if path]
     return [path for path in found if path.is_file()]
 
 
