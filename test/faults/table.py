@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The 27 faults: expected behaviour, tests, and limit of the detection time.
+The faults: expected behaviour, tests, and limit of the detection time.
 
 As a program it runs these tests and writes the results:
 ``python test/faults/table.py --out benchmarks/results/faults.json`` (and the .md file).
@@ -45,6 +45,8 @@ STAMPS = 'faults/test_joints_and_stamps.py::'
 ENGINES = 'faults/test_engines.py::'
 SUPERVISORS = 'faults/test_supervisors.py::'
 MONITOR = 'nodes/test_monitor.py::'
+HOSTILE = 'faults/test_hostile_recordings.py::'
+MCAP = 'faults/test_hostile_mcap.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -154,6 +156,38 @@ ROWS = (
         ('faults/test_unrelated_nodes.py::'
          'test_policy_equals_topics_and_services_of_live_graph',
          'faults/test_fuzz.py::test_arbitrary_values_and_alerts_request_no_retry')),
+    Row(32, 'a damaged chunk of an MCAP file',
+        'its own messages are lost, and counted by topic; nothing is invented',
+        (MCAP + 'test_flipped_bits_invent_nothing_and_hide_no_loss',
+         MCAP + 'test_damaged_chunk_takes_only_its_own_messages',
+         MCAP + 'test_messages_of_an_unknown_channel_count_as_lost',
+         MCAP + 'test_repeated_definitions_are_read_by_other_readers')),
+    Row(33, 'a topic of another type under a name of this package; a recording that fails',
+        'named, not read; the other recordings go on, exit code 2',
+        (HOSTILE + 'test_topic_of_another_type_is_named_once_and_not_read',
+         HOSTILE + 'test_import_goes_on_past_a_recording_that_fails')),
+    Row(34, 'outcomes as words', 'no word but a known one is an outcome',
+        (HOSTILE + 'test_word_of_a_failure_is_no_success',)),
+    Row(37, 'sizes, paths and files of a hostile recording',
+        'refused by name before memory is allocated, below 1 GiB',
+        (HOSTILE + 'test_image_above_the_limits_is_refused_by_its_header',
+         HOSTILE + 'test_video_of_huge_pictures_is_refused_by_its_parameters',
+         HOSTILE + 'test_bomb_is_refused_within_one_gibibyte',
+         HOSTILE + 'test_chunk_is_decompressed_up_to_its_declared_size',
+         HOSTILE + 'test_definition_that_would_not_end_is_refused',
+         HOSTILE + 'test_path_template_has_names_and_digits_only',
+         HOSTILE + 'test_pipes_and_links_in_circles_are_no_recordings')),
+    Row(39, 'a name twice in a file', 'refused, the name is named',
+        (HOSTILE + 'test_file_twice_in_a_table_of_labels_is_refused',)),
+    Row(40, 'markup, control characters and megabytes in names and reasons',
+        'shown as they are, escaped and shortened',
+        ('console/test_terminal.py::test_names_with_markup_and_escapes_are_shown_as_they_are',
+         'console/test_terminal.py::test_texts_reach_the_terminal_by_one_place',
+         'console/test_terminal.py::test_error_text_is_escaped_once_where_it_is_made')),
+    Row(43, 'JSON and YAML of others', 'size, depth, names and numbers are checked by one guard',
+        ('core/test_json_reader.py::test_content_that_no_reader_expects_is_refused',
+         HOSTILE + 'test_yaml_that_no_reader_expects_is_refused',
+         HOSTILE + 'test_rate_of_a_dataset_must_be_a_rate')),
 )  # fmt: skip
 
 

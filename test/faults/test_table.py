@@ -9,8 +9,9 @@ from faults import table
 TEST = Path(__file__).parents[1]
 
 
-def test_all_27_faults_have_a_row_and_existing_tests() -> None:
-    assert [row.number for row in table.ROWS] == list(range(1, 28))
+def test_all_faults_have_a_row_and_existing_tests() -> None:
+    numbers = [row.number for row in table.ROWS]
+    assert numbers == sorted(set(numbers)) and set(numbers) >= set(range(1, 28))
     for row in table.ROWS:
         assert row.tests
         for name in row.tests:

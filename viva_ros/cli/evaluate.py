@@ -61,7 +61,7 @@ ALL = 'all tasks'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; exit code 2 if a recording could not be read."""
     config = parse(argv)
     if config.report:
         from viva_ros.evaluation import html_report  # noqa: F401 (fail early without libraries)
@@ -82,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables.show(
         measured, checks, surrogates, Terminal(width=None if sys.stdout.isatty() else WIDTH)
     )
-    return 0
+    if evaluation.failed:
+        note(f'{evaluation.failed} recordings could not be read, and are left out: see above')
+    return 2 if evaluation.failed else 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Evaluation:
     :param checks: figures under perturbed inputs, by check; empty without checks
     :param calibrations: of the first engine, by task
     :param surrogates: results of all contenders on surrogate failures; empty without them
+    :param failed: number of recordings that could not be read
     """
 
     results: dict[str, list[Result]]
@@ -103,6 +106,7 @@ class Evaluation:
     checks: Mapping[str, Any]
     calibrations: Mapping[str, Calibration]
     surrogates: Mapping[str, Sequence[SurrogateResult]] = field(default_factory=dict)
+    failed: int = 0
 
 
 def of_engines(config: EvaluationConfig) -> Evaluation:
@@ -138,7 +142,10 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     count = config.surrogates
     changed = measure_surrogates(contenders, tasks, count, rate) if count else {}
     info = next(iter(first.engines.values()))().info
-    return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations, changed)
+    failed = len(set(tests.recordings)) - len(seen)
+    return Evaluation(
+        results, list(tasks), asdict(info), checks, first.calibrations, changed, failed
+    )
 
 
 def ignore(text: str) -> None:

@@ -110,10 +110,13 @@ def _walk(path: Path) -> Iterator[Path]:
 
 
 def _leads_up(path: Path) -> bool:
-    """Return whether a link leads to a folder that contains it: its files would be found again."""
+    """Return whether a link leads to a folder that contains it, or in a circle."""
     if not path.is_symlink():
         return False
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return True
     return target in path.absolute().parents or target in path.parent.resolve().parents
 
 

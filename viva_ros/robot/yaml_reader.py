@@ -34,8 +34,12 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         self._sizes: dict[int, int] = {}  # of composed nodes, with the content of their aliases
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        self._depth += 1
-        mark = self.peek_event().start_mark
+        event = self.peek_event()
+        self._depth, mark = self._depth + 1, event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            meant = self.anchors.get(event.anchor)
+            if meant is not None and id(meant) not in self._sizes:
+                raise _refusal(f'alias *{event.anchor} refers to what it is in', mark)
         if self._depth > DEPTH_LIMIT:
             raise _refusal(f'it has more than {DEPTH_LIMIT} levels', mark)
         node = super().compose_node(parent, index)
@@ -45,8 +49,6 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
                 parts = [one for pair in node.value for one in pair]
             else:
                 parts = node.value if isinstance(node, yaml.SequenceNode) else []
-            if any(id(one) not in self._sizes for one in parts):
-                raise _refusal('an alias refers to what it is in', mark)
             self._sizes[id(node)] = 1 + sum(self._sizes[id(one)] for one in parts)
         if self._sizes[id(node)] > NODES:
             raise _refusal(f'it has more than {NODES} entries, with those of its aliases', mark)
