@@ -12,7 +12,7 @@ from mcap.opcode import Opcode
 from mcap.writer import CompressionType, Writer
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag import writer as own_writer
+from viva_ros.data.bag import writer
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import joint_state, jpeg_image, make, schema, serialise
 from viva_ros.data.open import open_unmapped
@@ -50,11 +50,11 @@ def messages(steps: int) -> list[tuple[str, int, bytes]]:
 def write_own(path: Path, steps: int = 40, chunk: int = 2000) -> Path:
     """Write a recording of this package with small chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_writer, 'CHUNK', chunk)
-        with RecordingWriter(path) as writer:
+        patch.setattr(writer, 'CHUNK', chunk)
+        with RecordingWriter(path) as recording:
             for topic, time, data in messages(steps):
-                writer.write_cdr(topic, KINDS[topic], data, time)
-            writer.metadata('viva_episode', LABEL)
+                recording.write_cdr(topic, KINDS[topic], data, time)
+            recording.metadata('viva_episode', LABEL)
     return path
 
 
@@ -64,18 +64,18 @@ def write_foreign(
 ) -> Path:  # fmt: skip
     """Write a file of another tool: each schema and channel once, and an attachment."""
     with path.open('wb') as file:
-        writer = Writer(file, chunk_size=chunk, compression=compression)
-        writer.start('ros2', 'other')
+        other = Writer(file, chunk_size=chunk, compression=compression)
+        other.start('ros2', 'other')
         channels: dict[str, int] = {}
         for number, (topic, time, data) in enumerate(messages(steps)):
             if topic not in channels:
                 kind = KINDS[topic]
-                known = writer.register_schema(kind, 'ros2msg', schema(kind).encode())
-                channels[topic] = writer.register_channel(topic, 'cdr', known, {})
-            writer.add_message(channels[topic], time, data, time)
+                known = other.register_schema(kind, 'ros2msg', schema(kind).encode())
+                channels[topic] = other.register_channel(topic, 'cdr', known, {})
+            other.add_message(channels[topic], time, data, time)
             if number == steps:
-                writer.add_attachment(time, time, 'notes', 'text/plain', bytes(300))
-        writer.finish()
+                other.add_attachment(time, time, 'notes', 'text/plain', bytes(300))
+        other.finish()
     return path
 
 
