@@ -18,11 +18,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from viva_ros.cli import record
 from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.open import inside
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts = {name: sum(map(len, seeds.values())) for name, seeds in sets.items()}
     shown = ', '.join(f'{name} {count}' for name, count in counts.items())
     held = sum(map(len, selection.values()))
-    Console().print(
+    Terminal().print(
         f'seeds without overlap: {shown}; {held} of training are the selection', highlight=False
     )
     return 0

@@ -59,6 +59,7 @@ from viva_ros.console import program
 from viva_ros.console.process_pool import processes as worker_processes
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.split import TRAIN
 from viva_ros.evaluation.results import Result
@@ -97,7 +98,7 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
     if processes == 1:
         return {job.name: job.work(*job.arguments) for job in jobs}
     os.environ['OMP_NUM_THREADS'] = '1'
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with worker_processes(processes, one_thread) as pool:
         with uninterrupted():
             running = {pool.submit(job.work, *job.arguments): job for job in jobs}

@@ -8,11 +8,10 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.soak.endurance import Gauge, live_report
 from viva_ros.console import program
 from viva_ros.console.provenance import command_line
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.files import write_atomically
 from viva_ros.demo.run import DemoPlan, check_engine, isolate, run
 from viva_ros.engine.resources import DEFAULT_TASK
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = DemoPlan(
         args.task, args.failure, args.seed, headless=args.headless, duration=args.duration
     )
-    session, _ = run(plan, args.out, Console(), watch)
+    session, _ = run(plan, args.out, Terminal(), watch)
     report = live_report(session, gauges[0], command_line('scripts/soak'))
     path = args.out / 'live.json'
     write_atomically(path, json.dumps(plain(report), indent=1) + '\n')

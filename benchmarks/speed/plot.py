@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.files import replace_atomically
 
 OURS: Final = '#2f7d4f'
@@ -158,9 +158,9 @@ NARROW: Final = 130  # columns, if the output is not a terminal
 
 def show(found: Mapping[str, Any]) -> None:
     """Print all parts that were run."""
-    console = Console()
+    console = Terminal()
     if not console.is_terminal:
-        console = Console(width=NARROW)
+        console = Terminal(width=NARROW)
     for part, columns in COLUMNS.items():
         if part in found:
             rows = found[part]['rows'] if part == 'engines' else found[part]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.progress import track
 
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Label
 from viva_ros.data.open import open_recording
@@ -63,7 +63,7 @@ def read_identities(
     :param infos: description of the engine by task
     """
     found = {}
-    for path in track(paths, 'reading', console=Console(stderr=True)):
+    for path in track(paths, 'reading', console=Terminal(stderr=True)):
         scored = any(is_scored(path, folder, info, task) for task, info in infos.items())
         entries = (header(table_of(path, folder)) or {})['episodes'] if scored else []
         if entries and all('identities' in one for one in entries):
@@ -92,7 +92,7 @@ def score_missing(
     if not missing:
         return
     options = ScoreOptions(str(engine.absolute()), '', None, RATE, 1, '', command)
-    outcomes = run(missing, options, 1, None, Console(stderr=True))
+    outcomes = run(missing, options, 1, None, Terminal(stderr=True))
     failed = [one for one in outcomes if one.state in (FAILED, STOP)]
     if failed:
         raise RecordingError(

@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from benchmarks.supervision import tables
 from benchmarks.supervision.detectors import (
     BOTH,
@@ -41,6 +39,7 @@ from viva_ros.console.process_pool import spawn_context
 from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
@@ -208,7 +207,7 @@ def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[
 
 def show(content: Mapping[str, Any]) -> None:
     """Print the tables."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Terminal(width=None if sys.stdout.isatty() else WIDTH)
     console.print(tables.overview(content))
     console.print(tables.by_mode(content['watchers'][BOTH]))
     if 'retry' in content:

@@ -4,9 +4,9 @@ import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from viva_ros.console.import_summary import remedy_of, show
+from viva_ros.console.terminal import Terminal
 
 pytestmark = pytest.mark.fast
 
@@ -18,7 +18,7 @@ ROW: dict[str, Any] = {
 
 def shown(rows: list[dict[str, Any]], width: int = 120) -> str:
     out = io.StringIO()
-    show(rows, Console(file=out, width=width), 'viva train --recordings set')
+    show(rows, Terminal(file=out, width=width), 'viva train --recordings set')
     return out.getvalue()
 
 

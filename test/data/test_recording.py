@@ -57,8 +57,13 @@ def test_only_the_damaged_chunk_is_lost(large: Path) -> None:
     assert values[0] == 0.0
     assert values[-1] == 59.0
     assert 45 <= len(values) < 60
-    assert len(recording.losses) == 1
     assert 's of messages is lost after stamp' in recording.losses[0]
+    lost = 60 - len(values)
+    assert recording.lost == {'/joint_states': lost, '/head/image_raw/compressed': lost}
+    assert recording.losses[1:] == (
+        f'{2 * lost} messages are lost: {lost} of /head/image_raw/compressed, {lost} of '
+        '/joint_states',
+    )
 
 
 def readable(path: Path) -> Recording | None:

@@ -53,6 +53,8 @@ MANIFEST = 'engine/test_manifest.py::'
 THRESHOLDS = 'core/detection/test_thresholds.py::'
 TRUSTED_FILES = 'core/test_trusted_files.py::'
 SOCKETS = 'engine/remote/test_protocol.py::'
+HOSTILE = 'faults/test_hostile_recordings.py::'
+MCAP = 'faults/test_hostile_mcap.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -162,17 +164,6 @@ ROWS = (
         ('faults/test_unrelated_nodes.py::'
          'test_policy_equals_topics_and_services_of_live_graph',
          'faults/test_fuzz.py::test_arbitrary_values_and_alerts_request_no_retry')),
-    Row(42, 'processors are overloaded',
-        'an engine that waits for a processor is unknown, with the reason, and not killed; one '
-        'that hangs or loops is; loads wait longer after each kill',
-        (OVERLOAD + 'test_starved_engine_is_given_time_and_answers',
-         OVERLOAD + 'test_monitor_on_starved_core_is_unknown_and_keeps_its_engine',
-         OVERLOAD + 'test_hanging_engine_is_killed_on_idle_and_busy_core',
-         OVERLOAD + 'test_engine_without_any_processor_is_killed_in_the_end',
-         'engine/test_isolated_process.py::test_restart_waits_for_its_delay_and_for_a_slot',
-         'engine/test_isolated_process.py::test_first_load_waits_for_a_slot',
-         'engine/remote/test_overloaded_server.py::test_starved_server_is_waited_for',
-         'nodes/test_supervisor.py::test_values_slower_than_calibrated_are_a_warning')),
     Row(28, 'old values replayed, or values ahead of the clock',
         'unknown with the figure, no retry request; next to a monitor, no effect on its judgement',
         (SENDERS + 'test_replayed_failure_is_unknown_and_requests_no_retry',
@@ -205,9 +196,18 @@ ROWS = (
          'faults/test_working_directory.py::test_pool_of_processes_runs_none_of_the_files',
          'test_child_processes.py::'
          'test_every_start_of_a_process_uses_the_helper_or_is_listed')),
-    Row(41, '/clock that is negative or no time', 'counted, reported, ignored',
-        ('faults/test_malformed_clock.py::'
-         'test_malformed_clock_is_counted_and_ends_no_node',)),
+    Row(32, 'a damaged chunk of an MCAP file',
+        'its own messages are lost, and counted by topic; nothing is invented',
+        (MCAP + 'test_flipped_bits_invent_nothing_and_hide_no_loss',
+         MCAP + 'test_damaged_chunk_takes_only_its_own_messages',
+         MCAP + 'test_messages_of_an_unknown_channel_count_as_lost',
+         MCAP + 'test_repeated_definitions_are_read_by_other_readers')),
+    Row(33, 'a topic of another type under a name of this package; a recording that fails',
+        'named, not read; the other recordings go on, exit code 2',
+        (HOSTILE + 'test_topic_of_another_type_is_named_once_and_not_read',
+         HOSTILE + 'test_import_goes_on_past_a_recording_that_fails')),
+    Row(34, 'outcomes as words', 'no word but a known one is an outcome',
+        (HOSTILE + 'test_word_of_a_failure_is_no_success',)),
     Row(35, 'a file of an engine or a calibration is changed, added, not listed or out of range',
         'refused with the file, the field, the range and a remedy; a killed calibration leaves a '
         'folder that is accepted',
@@ -234,6 +234,15 @@ ROWS = (
          TRUSTED_FILES + 'test_exchange_between_check_and_read_changes_nothing',
          TRUSTED_FILES + 'test_exchanged_folders_never_mix',
          TRUSTED_FILES + 'test_link_of_other_user_is_refused_anywhere_in_a_path')),
+    Row(37, 'sizes, paths and files of a hostile recording',
+        'refused by name before memory is allocated, below 1 GiB',
+        (HOSTILE + 'test_image_above_the_limits_is_refused_by_its_header',
+         HOSTILE + 'test_video_of_huge_pictures_is_refused_by_its_parameters',
+         HOSTILE + 'test_bomb_is_refused_within_one_gibibyte',
+         HOSTILE + 'test_chunk_is_decompressed_up_to_its_declared_size',
+         HOSTILE + 'test_definition_that_would_not_end_is_refused',
+         HOSTILE + 'test_path_template_has_names_and_digits_only',
+         HOSTILE + 'test_pipes_and_links_in_circles_are_no_recordings')),
     Row(38, 'the address of an engine server is a file, or in a folder of another user',
         'nothing is deleted but sockets of this user; with auto the monitor uses an engine of its '
         'own and says why',
@@ -242,6 +251,31 @@ ROWS = (
          SOCKETS + 'test_address_that_is_no_socket_is_not_deleted',
          SOCKETS + 'test_end_of_server_deletes_its_own_socket_only',
          SOCKETS + 'test_socket_folder_of_other_user_is_refused')),
+    Row(39, 'a name twice in a file', 'refused, the name is named',
+        (HOSTILE + 'test_file_twice_in_a_table_of_labels_is_refused',)),
+    Row(40, 'markup, control characters and megabytes in names and reasons',
+        'shown as they are, escaped and shortened',
+        ('console/test_terminal.py::test_names_with_markup_and_escapes_are_shown_as_they_are',
+         'console/test_terminal.py::test_texts_reach_the_terminal_by_one_place',
+         'console/test_terminal.py::test_error_text_is_escaped_once_where_it_is_made')),
+    Row(41, '/clock that is negative or no time', 'counted, reported, ignored',
+        ('faults/test_malformed_clock.py::'
+         'test_malformed_clock_is_counted_and_ends_no_node',)),
+    Row(42, 'processors are overloaded',
+        'an engine that waits for a processor is unknown, with the reason, and not killed; one '
+        'that hangs or loops is; loads wait longer after each kill',
+        (OVERLOAD + 'test_starved_engine_is_given_time_and_answers',
+         OVERLOAD + 'test_monitor_on_starved_core_is_unknown_and_keeps_its_engine',
+         OVERLOAD + 'test_hanging_engine_is_killed_on_idle_and_busy_core',
+         OVERLOAD + 'test_engine_without_any_processor_is_killed_in_the_end',
+         'engine/test_isolated_process.py::test_restart_waits_for_its_delay_and_for_a_slot',
+         'engine/test_isolated_process.py::test_first_load_waits_for_a_slot',
+         'engine/remote/test_overloaded_server.py::test_starved_server_is_waited_for',
+         'nodes/test_supervisor.py::test_values_slower_than_calibrated_are_a_warning')),
+    Row(43, 'JSON and YAML of others', 'size, depth, names and numbers are checked by one guard',
+        ('core/test_json_reader.py::test_content_that_no_reader_expects_is_refused',
+         HOSTILE + 'test_yaml_that_no_reader_expects_is_refused',
+         HOSTILE + 'test_rate_of_a_dataset_must_be_a_rate')),
 )  # fmt: skip
 
 

@@ -90,7 +90,8 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     'doctor': _layer('core engine robot nodes', ROS | {'numpy'}, 'runs on the robot'),
     'demo': _layer(
-        'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
+        'core engine console data bringup nodes sim visualization msg srv', ROS | {ANY},
+        'a user of all',
     ),
     'cli': _layer(
         'core metrics model engine console robot data scoring calibration advantage training '
@@ -125,6 +126,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
     'viva_ros.core.value_source': 'sender and age of values, apart from the detector and from ROS',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
+    'viva_ros.data.bag.mcap_salvage': 'damaged files, apart from the index of intact ones',
     'viva_ros.data.bag.split': 'files of one bag, before any of them is read',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
     'viva_ros.data.conversion.guess': 'drafts of maps; an import does without it',

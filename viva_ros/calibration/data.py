@@ -13,6 +13,7 @@ from rich.console import Console
 
 from viva_ros.calibration.fit import DEFAULT, CalibrationOptions, calibrate
 from viva_ros.console.progress import following
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, RecordingError
@@ -83,7 +84,7 @@ def calibration_series(
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
         values are slower than the rate
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     chosen = chosen_recordings(sources, task, console)
     with following(list(chosen), 'calibrating', console) as shown:
         series = {path: series_of(_samples(path, sources, engine, task)) for path in shown}

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from viva_ros.advantage import report
 from viva_ros.advantage.files import write
 from viva_ros.advantage.labels import (
@@ -34,6 +32,7 @@ from viva_ros.advantage.labels import (
     with_progress,
 )
 from viva_ros.console.progress import bar
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.scoring.store import Scored, ScoredEpisode, check_engines, find_scored, read_scored
 
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = write(
         tables, found, recipe, horizon, engine, outcome_frame, args.out, [*refused, *skipped]
     )
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Terminal(width=None if sys.stdout.isatty() else WIDTH)
     console.print(report.table(content))
     if lacking := content['failures_without_last_progress']:
         console.print(

@@ -226,8 +226,9 @@ def make_observation(info: EngineInfo, size: tuple[int, int]) -> Observation:
 
 def show(rows: Sequence[EngineFigures], failed: dict[str, str], default: str) -> None:
     """Print the table, and why the other kinds do not load."""
-    from rich.console import Console  # not in the measured processes
     from rich.table import Table
+
+    from viva_ros.console.terminal import Terminal  # not in the measured processes
 
     table = Table('engine kind', 'library', 'device')
     for column in ('p50, ms', 'p95, ms', 'relative', 'start, s', 'memory, MiB'):
@@ -238,7 +239,7 @@ def show(rows: Sequence[EngineFigures], failed: dict[str, str], default: str) ->
             f'{row.p50_ms:.1f}', f'{row.p95_ms:.1f}', f'{row.relative:.2f}',
             f'{row.start_s:.1f}', f'{row.memory_mib:.0f}',
         )  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Terminal(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(table)
     for kind, why in failed.items():
         console.print(f'{kind} does not load: {why}', markup=False, soft_wrap=True)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from viva_ros.calibration.data import Sources, calibrate_engine
 from viva_ros.calibration.fit import ALPHA, DEFAULT, WARN_ALPHA, CalibrationOptions
 from viva_ros.console.progress import note
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.core.errors import ConfigurationError
@@ -45,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = args.out or calibration_file(folder, args.task)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_calibration(found, out)
-    Console().print(summary(found, out, args.rules), highlight=False)
+    Terminal().print(summary(found, out, args.rules), highlight=False)
     for text in found.warnings:
-        Console(stderr=True).print(f'warning: {text}', highlight=False, soft_wrap=True)
+        Terminal(stderr=True).print(f'warning: {text}', highlight=False, soft_wrap=True)
     return 0
 
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.files import write_atomically
 from viva_ros.demo import summary
 from viva_ros.demo.run import DemoPlan, check_engine, draw, isolate, report, run
@@ -71,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     isolate()
     out = args.out or Path('demo_out') / datetime.now().strftime('%Y%m%d-%H%M%S')
     out.mkdir(parents=True, exist_ok=True)
-    console = Console()
+    console = Terminal()
     console.print(ADVISORY, style='dim')
     plan = DemoPlan(args.task, args.failure, args.seed, args.engine, args.headless)
     session, checks = run(plan, out, console)

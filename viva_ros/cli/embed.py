@@ -13,8 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError
 
 
@@ -44,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_name(args.out)
     made = embed(args.snapshot, args.texts, args.task)
     for task, text, length in zip(made.tasks, made.texts, made.lengths, strict=True):
-        Console().print(f'{task}: {length} tokens of {text!r}', highlight=False)
+        Terminal().print(f'{task}: {length} tokens of {text!r}', highlight=False)
     if args.out is not None:
         add_to_file(args.out, made)
     if args.checkpoint is not None:
         fingerprint = add_to_checkpoint(args.checkpoint, made)
-        Console().print(
+        Terminal().print(
             f'checkpoint {args.checkpoint} has the new fingerprint {fingerprint}: export it again'
         )
     return 0

@@ -10,11 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import made_by
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
@@ -62,7 +61,7 @@ ALL = 'all tasks'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; exit code 2 if a recording could not be read."""
     config = parse(argv)
     if config.report:
         from viva_ros.evaluation import html_report  # noqa: F401 (fail early without libraries)
@@ -81,9 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, surrogates, evaluation)
     tables.show(
-        measured, checks, surrogates, Console(width=None if sys.stdout.isatty() else WIDTH)
+        measured, checks, surrogates, Terminal(width=None if sys.stdout.isatty() else WIDTH)
     )
-    return 0
+    if evaluation.failed:
+        note(f'{evaluation.failed} recordings could not be read, and are left out: see above')
+    return 2 if evaluation.failed else 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Evaluation:
     :param checks: figures under perturbed inputs, by check; empty without checks
     :param calibrations: of the first engine, by task
     :param surrogates: results of all contenders on surrogate failures; empty without them
+    :param failed: number of recordings that could not be read
     """
 
     results: dict[str, list[Result]]
@@ -104,6 +106,7 @@ class Evaluation:
     checks: Mapping[str, Any]
     calibrations: Mapping[str, Calibration]
     surrogates: Mapping[str, Sequence[SurrogateResult]] = field(default_factory=dict)
+    failed: int = 0
 
 
 def of_engines(config: EvaluationConfig) -> Evaluation:
@@ -139,7 +142,10 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     count = config.surrogates
     changed = measure_surrogates(contenders, tasks, count, rate) if count else {}
     info = next(iter(first.engines.values()))().info
-    return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations, changed)
+    failed = len(set(tests.recordings)) - len(seen)
+    return Evaluation(
+        results, list(tasks), asdict(info), checks, first.calibrations, changed, failed
+    )
 
 
 def ignore(text: str) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from rich.console import Console
 
 from viva_ros.console.arguments import add_options, read_options
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.open import find
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = options.out
         made = export(options.checkpoint, out, paths, plan)
     size = sum(path.stat().st_size for path in out.iterdir())
-    Console().print(
+    Terminal().print(
         f'engine {made.fingerprint} in {out}, {size / 1e6:.1f} MB, for {" or ".join(made.runs)}; '
         + (
             f'largest difference of the value from PyTorch: {made.parity:.2g}, on {made.moments} '

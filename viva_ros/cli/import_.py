@@ -25,6 +25,7 @@ from viva_ros.console.import_summary import show
 from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import replace_atomically
 from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_rows
@@ -41,7 +42,7 @@ MOST = 8  # processes by default: each takes up to 300 MB of memory
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 2 if an episode was refused."""
     args = parse(argv)
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if args.guess:
         if not write_draft(args.guess, args.sources, args.yes, console):
             return 1

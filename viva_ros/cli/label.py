@@ -21,9 +21,9 @@ from typing import Final, TextIO
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
 from viva_ros.console.progress import bar
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError, VivaError
 from viva_ros.core.observation import Image
 from viva_ros.data.episode import Annotation, Episode, Label, Mark, judged, load, save, sidecar
@@ -31,6 +31,7 @@ from viva_ros.data.formats import FORMATS
 from viva_ros.data.lerobot.layout import FRAME_SUCCESS, INFO, SUCCESS
 from viva_ros.data.lerobot.metadata import is_dataset
 from viva_ros.data.lerobot.outcome_writer import exclusive, finish, write_outcomes
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import find, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of, stored_label, task_of
 from viva_ros.robot.topic_map import NAME, NO_RULE, load_map, map_file
@@ -85,14 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         'LeRobot datasets',
     )  # fmt: skip
     args = parser.parse_args(argv)
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if args.write_success:
         for root in datasets_in(args.recordings):
             write_success(root, console)
         return 0
     session = LabelSession(find(args.recordings), args.unlabelled, console)
     session.run(sys.stdin)
-    return 0
+    return 2 if session.failed else 0
 
 
 def datasets_in(paths: Sequence[Path]) -> list[Path]:
@@ -189,6 +190,7 @@ class LabelSession:
 
     :param only_new: skip episodes that have an outcome
     :param index: index of the current recording
+    :param failed: recordings that could not be read
     """
 
     paths: Sequence[Path]
@@ -196,6 +198,7 @@ class LabelSession:
     console: Console
     index: int = 0
     steps: list[Step] = field(default_factory=list)
+    failed: list[Path] = field(default_factory=list)
 
     def run(self, answers: TextIO) -> None:
         """Show the episodes in sequence, and read lines until the end of the input or 'q'."""
@@ -224,18 +227,28 @@ class LabelSession:
     def _open(self, path: Path) -> list[Episode]:
         self._moved = False
         try:
-            recording = open_recording(path)
-            self._task = task_of(recording)
-            return episodes_of(recording)
+            with one_recording(path):
+                recording = open_recording(path)
+                self._task = task_of(recording)
+                return episodes_of(recording)
         except VivaError as error:
-            self.console.print(f'[red]{escape(f"{path}: {error}")}')
+            self.failed.append(path)
+            self.console.print(f'{path}: {error}', style='red')
             return []
 
     def _ask(self, episode: Episode, lines: Iterator[str]) -> bool:
         """Read annotations of one episode; return False to quit."""
-        path = sidecar(self.paths[self.index])
-        self.console.print(self._head(episode), soft_wrap=True)
-        self.console.print(strip(episode), markup=False, soft_wrap=True)
+        recording = self.paths[self.index]
+        path = sidecar(recording)
+        try:
+            with one_recording(recording):
+                head, pictures = self._head(episode), strip(episode)
+        except VivaError as error:
+            self.failed.append(recording)
+            self.console.print(f'{recording}: {error}', style='red')
+            return True
+        self.console.print(head, soft_wrap=True)
+        self.console.print(pictures, soft_wrap=True)
         for line in lines:
             key, _, rest = line.partition(' ')
             if key == 'q':
@@ -274,7 +287,7 @@ class LabelSession:
         try:
             after = answer(before or Annotation(), key, rest, duration(episode))
         except ValueError as error:
-            self.console.print(f'[red]{error}')
+            self.console.print(f'{error}', style='red')
             return False
         verdicts[episode.name] = after
         save(path, verdicts)
@@ -293,7 +306,7 @@ class LabelSession:
             for name, frames in episode.cameras.items()
         )
         return (
-            f'\n[bold]{self.index + 1} of {len(self.paths)}: {episode.name}[/], '
+            f'\n{self.index + 1} of {len(self.paths)}: {episode.name}, '
             f'{duration(episode):.1f} s; {cameras}; {len(episode.joints.names)} joints\n'
             f'  {describe(episode.label, None)}\n  {HELP}'
         )

@@ -12,8 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from viva_ros.console.terminal import Terminal
 from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.sim.recording import plan, record
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     outcomes = record(jobs, args.processes)
     written = [success for success in outcomes.values() if success is not None]
-    Console().print(
+    Terminal().print(
         f'{len(written)} recordings written to {args.out}, {sum(written)} of them successes; '
         f'{len(jobs) - len(outcomes)} existed, {len(outcomes) - len(written)} not possible'
     )

@@ -13,10 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.split import CHOICES
 from viva_ros.scoring.jobs import FAILED, ScoreOptions
@@ -35,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _absolute(args.engine), args.task, args.calibration and args.calibration.absolute(),
         args.rate, args.batch, args.corrections, command_line('score'), not args.no_alarms,
     )  # fmt: skip
-    outcomes = run(jobs, options, args.processes, args.ray, Console())
+    outcomes = run(jobs, options, args.processes, args.ray, Terminal())
     if args.part is None:  # the table of a dataset must have all episodes
         join_progress(jobs)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
+    Terminal(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
     return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
 
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rich.console import Console
-
+from viva_ros.console.terminal import Terminal
 from viva_ros.model import cost
 from viva_ros.model.config import PRESETS, ViVaConfig
 from viva_ros.model.cost import Sizes, TrainingSetup
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.batch < 1 or args.rank < 1:
         parser.error(f'--batch is {args.batch}, --rank is {args.rank}, must be at least 1')
-    Console(width=120, highlight=False).print(
+    Terminal(width=120, highlight=False).print(
         table(PRESETS[args.preset], args.batch, args.rank), markup=False, soft_wrap=True
     )
     return 0

@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
-from rich.text import Text
 
 MANY: Final = 60  # episodes; a longer list has only the refused ones
 NAMED: Final = 8  # episodes of one reason that are named
@@ -32,16 +30,16 @@ def show(rows: Sequence[Row], console: Console, next_command: str) -> None:
     """
     console.print(episodes(_listed(rows), console.width))
     for note, names in grouped_notes(rows).items():
-        console.print(f'note: {escape(_names(names))}: {escape(note)}', soft_wrap=True)
+        console.print(f'note: {_names(names)}: {note}', soft_wrap=True)
     for row in rows:
         for loss in () if row['refused'] else row['losses']:
-            console.print(escape(f'{row["name"]}: {loss}'), soft_wrap=True)
+            console.print(f'{row["name"]}: {loss}', soft_wrap=True)
     groups = grouped(rows)
     for refused in groups.values():
         names, (first, text) = [row['name'] for row, _ in refused], refused[0]
         where = '' if first['source'] in text else f'{first["source"]}: '
-        text = escape(f'{where}{_names(names)}: {text}')
-        console.print(f'[red]refused[/] {text}', soft_wrap=True)
+        console.print('refused ', style='red', end='')
+        console.print(f'{where}{_names(names)}: {text}', soft_wrap=True)
     console.print(result(rows, groups, next_command))
 
 
@@ -87,9 +85,9 @@ def result(
     """Return a table with one line for the imported episodes and one for each reason."""
     lines = Table('result', 'episodes', Column('next', overflow='fold'))
     imported = sum(not row['refused'] for row in rows)
-    lines.add_row('imported', str(imported), escape(next_command) if imported else '')
+    lines.add_row('imported', str(imported), next_command if imported else '')
     for (code, _), refused in groups.items():
-        lines.add_row(f'refused: {code}', str(len(refused)), escape(remedy_of(refused[0][1])))
+        lines.add_row(f'refused: {code}', str(len(refused)), remedy_of(refused[0][1]))
     return lines
 
 
@@ -126,7 +124,7 @@ def episodes(rows: Sequence[Row], width: int) -> Table:
         *(Column(title, no_wrap=True) for title in columns),
     )
     for cells in zip(names, *columns.values(), strict=True):
-        lines.add_row(*map(Text, cells))
+        lines.add_row(*cells)
     return lines
 
 

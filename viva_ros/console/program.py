@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Final
 
 from viva_ros.core.errors import VivaError
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 from viva_ros.core.libraries import explain
 from viva_ros.core.memory import is_lack_of_memory, memory_text
 
@@ -95,7 +96,7 @@ def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: 
         text = _message(error)
         if text is None:
             raise
-        print(f'{program.title}: {text}', file=sys.stderr)
+        print(f'{program.title}: {shown(text, ERROR_LENGTH, lines=True)}', file=sys.stderr)
         return FAILED
 
 

@@ -16,15 +16,18 @@ from rich.progress import (
     track,
 )
 
+from viva_ros.console.terminal import Terminal
+
 T = TypeVar('T')
 
 
 def new_bar(what: str, total: int, done: int = 0, shown: bool = True) -> Progress:
     """Return a progress bar with one task, to be used as a context manager."""
     columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
     )  # fmt: skip
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     progress = Progress(*columns, console=console, refresh_per_second=1, disable=not shown)
     progress.add_task(what, total=total, completed=done)
     return progress
@@ -49,10 +52,10 @@ def following(
 
     :param console: default: the terminal's error output
     """
-    shown = track(items, what, console=console or Console(stderr=True))
+    shown = track(items, what, console=console or Terminal(stderr=True))
     return closing(cast('Generator[T]', shown))
 
 
 def note(text: str) -> None:
     """Print a line to stderr, without markup."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    Terminal(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

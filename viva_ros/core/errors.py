@@ -9,16 +9,19 @@ raised for one cause, and stays when the text changes.
 
 from typing import Self
 
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
+
 
 class VivaError(Exception):
     """
     Base of all errors that an operator can correct.
 
     :param code: the cause, in lower case with hyphens
-    :param text: the thing, its value, what is allowed, and a remedy
+    :param text: the thing, its value, what is allowed, and a remedy; parts of others are escaped
     """
 
     def __init__(self, code: str, text: str) -> None:
+        text = shown(text, ERROR_LENGTH, lines=True)
         super().__init__(code, text)
         self.code, self.text = code, text
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.json_reader import read_json
 from viva_ros.core.observation import Image
 from viva_ros.data.stamps import Stamps, period_of
 
@@ -227,14 +228,6 @@ def sidecar(recording: Path) -> Path:
     return folder.with_name(f'{folder.name}.{NAME}') if folder.is_file() else folder / NAME
 
 
-def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; refuse a name that occurs twice."""
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f'it has {", ".join(twice)} twice')
-    return dict(pairs)
-
-
 def load(path: Path) -> dict[str, Annotation]:
     """
     Return the annotations in a file, by name of the episode; empty without a file.
@@ -242,7 +235,7 @@ def load(path: Path) -> dict[str, Annotation]:
     :raises RecordingError: if the file is damaged
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names)
+        content = read_json(path)
         if content['format'] != FORMAT:
             raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
         return {name: _annotation(one) for name, one in content['episodes'].items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.registry import Registry
+from viva_ros.core.regular_file import check_regular
 from viva_ros.data.recording import Recording
 
 
@@ -59,6 +60,7 @@ def content_hash(path: Path) -> str:
         files = sorted(one for one in path.rglob('*') if one.is_file() and one.suffix != INDEX)
         each = [f'{one.relative_to(path)} {content_hash(one)}' for one in files]
         return hashlib.sha256('\n'.join(each).encode()).hexdigest()[:16]
+    check_regular(path)
     stat = os.stat(path)
     return _file_hash(path, stat.st_size, stat.st_mtime_ns)
 

@@ -21,7 +21,9 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.input_limits import DEFINITION_LIMIT
 from viva_ros.core.observation import SECOND, Array
+from viva_ros.data.definition_check import check_definition
 
 IDL_LINE: Final = '=' * 80 + '\n'
 
@@ -122,8 +124,11 @@ def _with_definition(type_name: str, definition: Definition) -> Typestore:
     """Return the types of ROS 2 and those of a definition; ROS 2 takes precedence."""
     store = get_typestore(Stores.ROS2_KILTED)
     try:
+        if len(definition.text) > DEFINITION_LIMIT:
+            raise ValueError(f'it has more than {DEFINITION_LIMIT} characters')
         types = _types_of(type_name, definition)
         store.register({name: one for name, one in types.items() if name not in store.types})
+        check_definition(store.fielddefs, type_name)
     except Exception as error:  # the parser raises errors of many types
         raise RecordingError(
             'type-definition',

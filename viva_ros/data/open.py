@@ -9,14 +9,17 @@ DATASET/episode_000012, which is not on disk. ``resolve`` returns what a path re
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.regular_file import first_irregular
 from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.file_signature import foreign_text
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.recording import Recording, recording_name
 from viva_ros.robot.topic_map import TopicMap, load_map, map_file
 
@@ -29,6 +32,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(_named, paths):
+        _check_given(path)
         here = inside(path) if path.is_dir() else list(_walk(path)) or [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
@@ -51,16 +55,69 @@ def inside(folder: Path) -> list[Path]:
     return list(_walk(folder)) if folder.is_dir() else []
 
 
+def _check_given(path: Path) -> None:
+    """
+    Check a path that a user has named.
+
+    :raises RecordingError: if it is a dataset that cannot be read, or no file and no folder
+    """
+    if path.is_dir():
+        _listed(path)
+    _check_kind(path)
+
+
+def _check_kind(path: Path) -> None:
+    """
+    Check that a path is no pipe, which could let a reader wait for ever.
+
+    :raises RecordingError: if it is a pipe, socket or device
+    """
+    if first_irregular([path]):
+        raise RecordingError(
+            'recording-kind',
+            f'{path} is a pipe, socket or device, must be a file or folder: leave it out',
+        )
+
+
+def _listed(path: Path) -> Sequence[Path] | None:
+    """
+    Return the recordings at a path by the first format that knows it; None if none does.
+
+    :raises RecordingError: if it is a dataset that cannot be read
+    """
+    with one_recording(path):
+        for one in FORMATS.values():
+            here = one.list_in(path)
+            if here is not None:
+                return here
+    return None
+
+
 def _walk(path: Path) -> Iterator[Path]:
-    for one in FORMATS.values():
-        here = one.list_in(path)
-        if here is not None:
-            yield from here
-            return
+    if first_irregular([path]):
+        return
+    try:
+        here = _listed(path)
+    except RecordingError:
+        here = [path]  # opening it names the reason; the others are read
+    if here is not None:
+        yield from here
+        return
     if path.is_dir():
         for below in sorted(path.iterdir()):
-            if not below.name.startswith('.'):
+            if not below.name.startswith('.') and not _leads_up(below):
                 yield from _walk(below)
+
+
+def _leads_up(path: Path) -> bool:
+    """Return whether a link leads to a folder that contains it, or in a circle."""
+    if not path.is_symlink():
+        return False
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return True
+    return target in path.absolute().parents or target in path.parent.resolve().parents
 
 
 def resolve(path: Path) -> EpisodeRef:
@@ -92,9 +149,10 @@ def open_ref(ref: EpisodeRef) -> Recording:
 
     :raises RecordingError: if nothing in it can be read
     """
-    recording = _open(ref)
-    file = _map_file(ref)
-    return apply_map(recording, load_map(file) if file else TopicMap())
+    with one_recording(ref.path):
+        recording = _open(ref)
+        file = _map_file(ref)
+        return apply_map(recording, load_map(file) if file else TopicMap())
 
 
 def _map_file(ref: EpisodeRef) -> Path | None:
@@ -127,21 +185,27 @@ def open_unmapped(path: Path) -> Recording:
     :param path: from ``find``
     :raises RecordingError: if nothing in it can be read
     """
-    return _open(resolve(path))
+    with one_recording(path):
+        return _open(resolve(path))
 
 
 def _open(ref: EpisodeRef) -> Recording:
+    if ref.dataset is None:
+        _check_kind(ref.path)
     if ref.dataset is None and not ref.path.exists():
         raise RecordingError(
             'recording-missing', f'recording {ref.path} cannot be read (it does not exist)'
         )
+    if ref.dataset is None and ref.path.is_dir():
+        _listed(ref.path)
     below = inside(ref.path)
     if below and ref.path not in below:
         raise RecordingError(
             'recording-folder',
             f'{ref.path} is a folder of recordings, must be one recording, such as {below[0]}',
         )
-    return FORMATS[ref.format].open(ref)
+    recording = FORMATS[ref.format].open(ref)
+    return replace(recording, notes=(*recording.notes, *recording.foreign_notes))
 
 
 def first_frame(ref: EpisodeRef) -> int:
@@ -155,8 +219,13 @@ def identity(ref: EpisodeRef) -> list[Any]:
 
     They are the path, the size and the content hash of the file of its format, then others.
 
-    :raises RecordingError: if the recording does not exist
+    :raises RecordingError: if the recording does not exist, or is no file or folder
     """
+    with one_recording(ref.path):
+        return _identity(ref)
+
+
+def _identity(ref: EpisodeRef) -> list[Any]:
     path, one = ref.path, FORMATS[ref.format]
     state: list[Any] = []
     own = recording_name(path)

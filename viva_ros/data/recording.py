@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import ALWAYS, Frames
 from viva_ros.data.images import SUFFIXES, Pictures
@@ -170,6 +171,8 @@ class Recording:
     :param notes: texts on what was left out without a loss, such as a depth camera
     :param reasons: episode to its ``Episode.reasons`` by the limits of a map
     :param limits: of its map; None without one
+    :param lost: topic to the number of its messages that are known to be lost; '' for those of no
+        known topic
     """
 
     path: Path
@@ -181,6 +184,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     limits: ImportLimits | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -227,6 +231,17 @@ class Recording:
         """Return whether a type is that of a topic of this package, if the name is one's."""
         earlier = name == 'episode' and kind == 'std_msgs/msg/String'
         return earlier or name not in OWN_TOPICS or kind == OWN_TOPICS[name]
+
+    @property
+    def foreign_notes(self) -> tuple[str, ...]:
+        """Texts on topics that have a name of this package, but not its type."""
+        return tuple(
+            f'topic {shown(topic)} has the type {shown(track.type_name)}, not {kind}: it is not '
+            'read'
+            for topic, track in sorted(self.tracks.items())
+            for name, kind in OWN_TOPICS.items()
+            if f'/{topic}'.endswith(f'/{name}') and not self._is_own(name, track.type_name)
+        )
 
     def messages(self, name: str) -> list[tuple[int, Any]]:
         """Return receive times, ns, and messages of a topic; empty if it was not recorded."""

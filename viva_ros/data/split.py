@@ -8,7 +8,6 @@ the content identities of the episodes, so that a copied or renamed recording is
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import CalibrationError, RecordingError
-from viva_ros.data.episode import Episode, unique_names
+from viva_ros.core.json_reader import read_json
+from viva_ros.data.episode import Episode
 from viva_ros.data.open import find, inside
 from viva_ros.data.recording import recording_name
 
@@ -80,7 +80,7 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
     """
     path = folder / SPLIT_FILE
     try:
-        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names)
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise RecordingError(
             'split-unreadable', f'{path} cannot be read ({error}): write it again'

@@ -19,12 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 from av.error import FFmpegError
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.input_limits import TABLE_LIMIT
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome_of_frames
+from viva_ros.core.regular_file import check_regular
 from viva_ros.data.dataset_tracks import ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.images import RAW
@@ -33,6 +34,7 @@ from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps, words
 from viva_ros.data.segmentation import LABEL, TASK
+from viva_ros.data.table_limits import check_table, open_table
 
 VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
 OTHER_VIDEOS: Final = ('.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv')  # they are left out
@@ -187,8 +189,13 @@ def read_rows(path: Path) -> pa.Table:
         if path.suffix.lower() == '.csv':
             _check_separator(path)
         if path.suffix.lower() == '.parquet':
-            table = pq.read_table(path, partitioning=None)
+            with open_table(path) as file:
+                check_table(path, file)
+                table = file.read()
         else:
+            check_regular(path)
+            if path.stat().st_size > TABLE_LIMIT:
+                raise ValueError(f'it has more than {TABLE_LIMIT} bytes')
             size = min(path.stat().st_size + 1, LARGEST)
             table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=size))
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -249,10 +249,11 @@ def draw(out: Path) -> None:
 def report(console: Console, result: dict[str, Any], out: Path) -> None:
     """Print the checks, the figures and the output folder."""
     for name, checks in result['checks'].items():
-        console.print(f'[bold]{name}[/bold]')
+        console.print(name, style='bold')
         for check in checks:
-            mark = '[green]yes[/green]' if check['passed'] else '[red]NO [/red]'
-            console.print(f'  {mark} {check["name"]}: {check["seen"]}')
+            mark, style = ('yes', 'green') if check['passed'] else ('NO ', 'red')
+            console.print(f'  {mark}', style=style, end=' ')
+            console.print(f'{check["name"]}: {check["seen"]}')
     latency = result['latency_ms']
     console.print(
         f'{result["values"]} values at {result["rate_hz"]} Hz, {result["unknown"]} unknown; '

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from viva_ros.core.events import Level, is_alarming
+from viva_ros.core.foreign_text import shown
 from viva_ros.demo.events import DemoAlert, DemoSession, DemoTruth, ValueSample
 
 SPAN = 40.0  # s shown
@@ -121,7 +122,7 @@ def status(session: DemoSession, now: int) -> RenderableType:
     for name, cell in _truth(session.now):
         table.add_row(name, cell)
     if sample is not None and sample.reason:
-        return Group(Text(sample.reason, 'magenta'), table)
+        return Group(Text(shown(sample.reason), 'magenta'), table)
     return table
 
 
@@ -134,15 +135,17 @@ class Events:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Fill the available space."""
         for alert in self._notices[-(options.height or 8) :]:
-            shown = line(alert)
-            shown.truncate(options.max_width, overflow='ellipsis')
-            yield shown
+            text = line(alert)
+            text.truncate(options.max_width, overflow='ellipsis')
+            yield text
 
 
 def line(alert: DemoAlert) -> Text:
     """Return an alert as one line."""
     level = Level(alert.level)
-    return Text.assemble((f'{level.name:15s}', STYLES[level]), f'{alert.kind:16s} {alert.text}')
+    return Text.assemble(
+        (f'{level.name:15s}', STYLES[level]), f'{shown(alert.kind):16s} {shown(alert.text)}'
+    )
 
 
 def rate(samples: Sequence[ValueSample], now: int) -> float:
@@ -157,7 +160,7 @@ def _truth(truth: DemoTruth | None) -> list[tuple[str, RenderableType]]:
     state = 'succeeded' if truth.success else 'failing' if truth.failed else truth.phase
     done = round(BAR * truth.progress)
     return [
-        ('robot', Text(state, 'red' if truth.failed else 'green')),
+        ('robot', Text(shown(state), 'red' if truth.failed else 'green')),
         ('progress', '█' * done + '░' * (BAR - done)),
         ('attempt', str(truth.attempt)),
         ('time', f'{truth.time:.1f} s'),

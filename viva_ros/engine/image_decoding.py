@@ -7,6 +7,7 @@ The field ``format`` of a compressed image is read before its data, by the rules
 compressed_image_transport, so that an image has the colours that RViz shows.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,7 +30,7 @@ from viva_ros.engine.image_encodings import (
     read_image,
     to_rgb,
 )
-from viva_ros.engine.jpeg import decode_jpeg, decode_samples
+from viva_ros.engine.jpeg import check_pixels, decode_jpeg, decode_samples
 
 Data = bytes | memoryview | NDArray[np.uint8]
 Size = tuple[int, int]
@@ -90,6 +91,7 @@ class CompressedFormat:
 
 
 PNG_START: Final = b'\x89PNG'
+PNG_MAGIC: Final = b'\x89PNG\r\n\x1a\n'
 ALIASES: Final = {'jpg': JPEG, 'jpe': JPEG, 'mjpeg': JPEG, 'mjpg': JPEG}
 #: Codecs that are not decoded, and their names in texts.
 UNSUPPORTED: Final = {
@@ -259,6 +261,8 @@ def _damaged_png(data: Data) -> InputError:
     )
 
 
+PNG_TEXTS: Final = (b'zTXt', b'iTXt', b'iCCP')  # compressed: each may be 8 MB in memory
+TEXTS: Final = 16  # of these in a file
 PNG_HEADER: Final = 26  # bytes, to the bits and the kind of a sample
 PNG_GREY: Final = (0, 4)  # kinds: without and with alpha
 
@@ -270,6 +274,7 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
         raise InputError(
             'png-format', f'compressed image begins with {header[:4].hex()!r}: it is not a PNG'
         )
+    _check_chunks(data)
     is_wide = len(header) == PNG_HEADER and header[24] == 16
     is_known = described.mosaic or described.wide_grey
     if is_wide and header[25] in PNG_GREY and not is_known:
@@ -293,6 +298,29 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
         return _demosaic(samples, described, PNG)
     channels = samples.shape[2] if samples.ndim == 3 else 1
     return to_rgb(samples, {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}[channels])
+
+
+def _check_chunks(data: Data) -> None:
+    """
+    Check the sizes in the headers of a PNG, and the number of its compressed texts.
+
+    :raises InputError: if one is above the limit
+    """
+    view, at, texts = np.frombuffer(data, dtype=np.uint8).data, len(PNG_MAGIC), 0
+    while at + 8 <= len(view):
+        length, kind = int.from_bytes(view[at : at + 4]), bytes(view[at + 4 : at + 8])
+        begin = at + 8 + (4 if kind == b'fcTL' else 0)  # behind the number of a frame
+        if kind in (b'IHDR', b'fcTL') and begin + 8 <= len(view):
+            width, height = struct.unpack_from('>II', view, begin)
+            check_pixels('PNG', height, width)
+        texts += kind in PNG_TEXTS
+        at += 12 + length
+    if texts > TEXTS:
+        raise InputError(
+            'png-texts',
+            f'PNG of {len(view)} bytes has {texts} compressed texts, at most {TEXTS} are read: '
+            'save it without metadata, or leave the recording out',
+        )
 
 
 def _demosaic(samples: NDArray[np.uint8], described: CompressedFormat, codec: str) -> Image:

@@ -10,6 +10,7 @@ marker are ignored: drivers send fixed buffers, and a stereo camera a second ima
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError
+from viva_ros.core.input_limits import PIXEL_LIMIT
 from viva_ros.core.observation import Image
 
 START: Final = b'\xff\xd8\xff'
@@ -24,7 +26,9 @@ FORMS: Final = {
     8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }  # fmt: skip
+SCANS: Final = 200  # of a progressive JPEG, which has about 10
 MIN_SIDE: Final = 64  # px, of the shorter side: for the checks of black and covered images
+START_OF_SCAN: Final = 0xDA
 NO_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of segments with the size
 START_OF_IMAGE: Final = 0xD8
@@ -75,7 +79,42 @@ def complete(data: bytes | memoryview | NDArray[np.uint8]) -> memoryview:
         raise InputError(
             'jpeg-truncated', f'JPEG of {len(content)} bytes has no end marker: it is truncated'
         )
+    _check_segments(content[:end])
     return content[:end]
+
+
+def check_pixels(name: str, height: int, width: int) -> None:
+    """
+    Refuse an image by the size in its header, before memory is allocated for it.
+
+    :param name: of the image, such as 'JPEG'
+    :raises InputError: if it has more than PIXEL_LIMIT
+    """
+    if height * width > PIXEL_LIMIT:
+        raise InputError(
+            'image-pixels',
+            f'{name} has {width} x {height} pixels by its header, at most {PIXEL_LIMIT} are '
+            'decoded: set a smaller size in the driver, or leave the recording out',
+        )
+
+
+def _check_segments(content: memoryview) -> None:
+    """
+    Check the sizes in all headers of a complete JPEG, and the number of its scans.
+
+    :raises InputError: if one is above the limit
+    """
+    scans = 0
+    for code, place in segments(content):
+        if code in FRAMES and place + 7 <= len(content):
+            check_pixels('JPEG', *struct.unpack_from('>HH', content, place + 3))
+        scans += code == START_OF_SCAN
+    if scans > SCANS:
+        raise InputError(
+            'jpeg-scans',
+            f'JPEG of {len(content)} bytes has {scans} scans, at most {SCANS} are decoded: '
+            'convert it, or leave the recording out',
+        )
 
 
 def _decode(content: memoryview, form: int) -> NDArray[np.uint8]:
@@ -99,16 +138,22 @@ def end_of_image(content: bytes | memoryview) -> int | None:
     own, and the data of each scan to the next marker (ISO/IEC 10918-1, B.1.1). A second image
     that begins before the end shows that the first is truncated.
     """
-    place = 2
-    while found := SEGMENT.search(content, place):
-        place = found.end()
-        code = content[place - 1]
+    for code, place in segments(content):
         if code == END_OF_IMAGE:
             return place
         if code == START_OF_IMAGE:
             return None
-        place += int.from_bytes(content[place : place + 2])
     return None
+
+
+def segments(content: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """Yield the code of each marker behind the first, and the place behind it."""
+    place = 2
+    while found := SEGMENT.search(content, place):
+        place = found.end()
+        code = content[place - 1]
+        yield code, place
+        place += int.from_bytes(content[place : place + 2])
 
 
 def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:

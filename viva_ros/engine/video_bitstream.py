@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from viva_ros.core.input_limits import PIXEL_LIMIT
+
 START: Final = b'\x00\x00\x01'
 WITHIN: Final = (
     'begins within a picture: each message must have one whole picture, such as alignment=au of '
@@ -45,6 +47,23 @@ class PacketContent:
 
 class PartialPictureError(ValueError):
     """A packet does not begin with the first slice of a picture."""
+
+
+class PictureSizeError(ValueError):
+    """
+    The parameters of a stream declare larger pictures than are decoded.
+
+    :ivar size: (height, width), px
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__(height, width)
+        self.size = height, width
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > PIXEL_LIMIT:
+        raise PictureSizeError(height, width)
 
 
 class Bitstream(Protocol):
@@ -190,6 +209,8 @@ class H264Bitstream:
                 bits.signed()
         bits.golomb()  # reference frames
         self._gaps = bool(bits.read(1))
+        wide, high = bits.golomb() + 1, bits.golomb() + 1
+        _check_size(high * 16 * (2 - bits.read(1)), wide * 16)  # half a picture in each field
 
     def _slice(self, data: bytes, parameters: bytes) -> PacketContent:
         is_key, is_reference = data[0] & 31 == 5, bool(data[0] & 96)
@@ -236,6 +257,8 @@ class H265Bitstream:
             kind = head >> 9 if head & 7 else UNUSED  # 7: a temporal layer, from 1 on
             if 32 <= kind <= 34 and head & 511 == 1:
                 parameters.append(b'\x00' + START + data[begin:end].rstrip(b'\x00'))
+                if kind == 33:
+                    _check_h265_size(data[begin:end])
             elif kind < 32 and not head & 504:  # 504: a layer, of which only the first is read
                 if not data[begin + 2 : begin + 3] >= b'\x80':  # first slice of the picture
                     raise PartialPictureError(WITHIN)
@@ -253,14 +276,29 @@ def _h265_id(kind: int, unit: bytes) -> int:
     if kind == 32:
         return bits.read(4)
     if kind == 33:
-        bits.read(4)
-        layers = bits.read(3)
-        bits.read(97)  # nesting, profile and level
-        present = [bits.read(2) for _ in range(layers)]
-        bits.read(2 * (8 - layers) if layers else 0)
-        for one in present:
-            bits.read((one >> 1) * 88 + (one & 1) * 8)
+        _skip_h265_profile(bits)
     return bits.golomb()
+
+
+def _skip_h265_profile(bits: HeaderBits) -> None:
+    """Go to the id of a sequence parameter set."""
+    bits.read(4)
+    layers = bits.read(3)
+    bits.read(97)  # nesting, profile and level
+    present = [bits.read(2) for _ in range(layers)]
+    bits.read(2 * (8 - layers) if layers else 0)
+    for one in present:
+        bits.read((one >> 1) * 88 + (one & 1) * 8)
+
+
+def _check_h265_size(unit: bytes) -> None:
+    bits = HeaderBits(_payload(unit[2:]))
+    _skip_h265_profile(bits)
+    bits.golomb()  # its id
+    if bits.golomb() == 3:
+        bits.read(1)
+    width = bits.golomb()
+    _check_size(bits.golomb(), width)
 
 
 @dataclass(frozen=True)
@@ -336,11 +374,11 @@ def _av1_sequence(data: bytes) -> _Av1Sequence:
     bits = HeaderBits(data)
     bits.read(4)  # profile, still picture
     if bits.read(1):
+        bits.read(5)  # level
+        _check_av1_size(bits)
         return _Av1Sequence(True, 0, SELECT, SELECT, 0, 0)
     time = _av1_operating_points(bits)
-    wide, high = bits.read(4) + 1, bits.read(4) + 1
-    bits.read(wide)
-    bits.read(high)
+    _check_av1_size(bits)
     frame_id = bits.read(4) + bits.read(3) + 3 if bits.read(1) else 0
     bits.read(7)  # superblocks, filters, compound and motion tools
     has_order = bits.read(1)
@@ -351,6 +389,12 @@ def _av1_sequence(data: bytes) -> _Av1Sequence:
     if tools:
         motion = SELECT if bits.read(1) else bits.read(1)
     return _Av1Sequence(False, time, tools, motion, frame_id, bits.read(3) + 1 if has_order else 0)
+
+
+def _check_av1_size(bits: HeaderBits) -> None:
+    wide, high = bits.read(4) + 1, bits.read(4) + 1
+    width = bits.read(wide) + 1
+    _check_size(bits.read(high) + 1, width)
 
 
 def _av1_operating_points(bits: HeaderBits) -> int:

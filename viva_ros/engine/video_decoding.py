@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.input_limits import PIXEL_LIMIT
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Image
 from viva_ros.engine.image_encodings import DEPTH_REMEDY, is_matrix
@@ -29,6 +30,7 @@ from viva_ros.engine.video_bitstream import (
     H265Bitstream,
     PacketContent,
     PartialPictureError,
+    PictureSizeError,
 )
 
 H264: Final = 'h264'
@@ -216,6 +218,15 @@ class VideoDecoder:
             self._doubted = WHOLE
             fault = InputError('video-partial', f'packet of {len(data)} bytes {error}')
             raise self._stop(fault) from error
+        except PictureSizeError as error:
+            raise self._stop(
+                InputError(
+                    'video-size',
+                    f'{CODECS[self._codec][0]} has images of {error.size[1]} x {error.size[0]} '
+                    f'pixels by its parameters, at most {PIXEL_LIMIT} are decoded: set a '
+                    'smaller size in the driver, or leave the recording out',
+                )
+            ) from error
         except ValueError as error:
             name, found = CODECS[self._codec][0], recognised(data)
             if found not in ('', self._codec):
@@ -384,7 +395,7 @@ def _context(name: str) -> Any:
         ) from error
     context.thread_count = 1  # threads would delay each picture by some packets
     context.flags |= av.codec.context.Flags.low_delay
-    context.options = {'err_detect': 'explode'}
+    context.options = {'err_detect': 'explode', 'max_pixels': str(PIXEL_LIMIT)}
     return context
 
 

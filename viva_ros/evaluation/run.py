@@ -15,16 +15,17 @@ from shlex import quote
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.console.progress import following
+from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.episode import Episode, Label
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
@@ -306,7 +307,8 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
     """Return the mean duration of the undisturbed successes of a task, s."""
     spans = []
     for path in paths:
-        for episode in episodes_of(open_recording(path)):
+        recording = _readable(path)
+        for episode in episodes_of(recording) if recording else ():
             if is_undisturbed(episode.label, task):
                 spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
     if not spans:
@@ -329,23 +331,46 @@ def read_tests(paths: Sequence[Path]) -> dict[Path, LabelledRecording]:
     """
     Read task and content identity of test recordings; no image is decoded.
 
-    :raises RecordingError: if a recording has no outcome
+    A recording that cannot be read is left out, and named on stderr.
+
+    :raises RecordingError: if a recording has no outcome, or none can be read
     :raises CalibrationError: if a recording is a copy of another
     """
     found, contents = {}, {}
     with following(paths, 'reading') as shown:
         for path in shown:
-            episode, label = labelled(open_recording(path))
-            found[path] = LabelledRecording(label.task, identities_of([episode]))
-            contents[path] = contents_of([episode])
+            recording = _readable(path)
+            if recording is None:
+                continue
+            with one_recording(path):
+                episode, label = labelled(recording)
+                found[path] = LabelledRecording(label.task, identities_of([episode]))
+                contents[path] = contents_of([episode])
+    if not found:
+        raise RecordingError(
+            'evaluation-unreadable', f'none of {len(paths)} recordings can be read: see above'
+        )
     check_copies(contents)
     return found
+
+
+def _readable(path: Path) -> Recording | None:
+    """Open a recording; print why it is left out, and return None then."""
+    try:
+        return open_recording(path)
+    except RecordingError as error:
+        Terminal(stderr=True).print(f'FAILED, left out: {error}', soft_wrap=True)
+        return None
 
 
 def read_identities(paths: Sequence[Path]) -> dict[Path, frozenset[str]]:
     """Return the content identities of recordings; no image is decoded."""
     with following(paths, 'reading') as shown:
-        return {path: identities_of(episodes_of(open_recording(path))) for path in shown}
+        opened = {path: _readable(path) for path in shown}
+        return {
+            path: identities_of(episodes_of(one)) for path, one in opened.items()
+            if one is not None
+        }  # fmt: skip
 
 
 def tasks_of(tests: Mapping[Path, LabelledRecording], folder: Path) -> dict[Path, str]:
@@ -411,7 +436,7 @@ def cases(
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
         images are slower than the rate
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with following(list(tasks), 'evaluating', console) as shown:
         for path in shown:
             recording, task = open_recording(path), tasks[path]
@@ -420,7 +445,8 @@ def cases(
             episode = episodes_of(recording)[0]
             assert episode.label is not None  # checked by tasks_of
             check_rate(recording, rate)
-            inputs = list(replay_for_engine(recording, infos[task], rate))
+            with one_recording(path):
+                inputs = list(replay_for_engine(recording, infos[task], rate))
             if all(one.published is None for one in inputs):
                 known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
                 check_spacing(path, known, rate)

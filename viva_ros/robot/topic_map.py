@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
@@ -23,6 +21,7 @@ from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 from viva_ros.robot.field_path import overlap
 from viva_ros.robot.rosetta import is_contract, translate
+from viva_ros.robot.yaml_reader import read_yaml
 
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
@@ -196,19 +195,6 @@ KEYS: Final = (
 )  # fmt: skip
 
 
-class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads YAML; a key that is there twice in a mapping is an error."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f'{twice!r} is there twice', node.start_mark
-            )
-        return dict(super().construct_mapping(node, deep))
-
-
 def load_map(path: Path) -> TopicMap:
     """
     Read and check a map, or a contract of rosetta.
@@ -216,9 +202,8 @@ def load_map(path: Path) -> TopicMap:
     :raises ConfigurationError: with file, key, value and the valid values
     """
     try:
-        text = path.read_text(encoding='utf-8')
-        content = yaml.load(text, _UniqueKeys)
-    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
+        content, text = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             'map-unreadable', f'map {path} cannot be read ({error})'
         ) from error

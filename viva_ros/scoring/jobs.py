@@ -16,6 +16,7 @@ from viva_ros.core.detection.thresholds import Calibration, TaskCalibrations, ca
 from viva_ros.core.errors import CalibrationError, RecordingError, VivaError
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import first_frame, identity, open_ref
 from viva_ros.data.recorded_messages import values
 from viva_ros.data.recording import Recording
@@ -183,11 +184,12 @@ class Scorer:
         self._trained: dict[str, frozenset[str] | None] = {}
 
     def attempt(self, job: ScoreJob) -> ScoreOutcome:
-        """Score a recording; a VivaError becomes an outcome, other errors are raised."""
+        """Score a recording; an error becomes an outcome, a lack of memory is raised."""
         begin, host = monotonic(), platform.node()
         try:
-            made_from = identity(job.ref)
-            outcome = self._unchanged(job, made_from) or self._score(job, made_from)
+            with one_recording(job.path):
+                made_from = identity(job.ref)
+                outcome = self._unchanged(job, made_from) or self._score(job, made_from)
         except RecordingError as error:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
         except VivaError as error:  # of the engine or the disk: all recordings share it
@@ -251,7 +253,7 @@ class Scorer:
         write_table(job.values, with_header(values_table(scores, episodes), content))
         return ScoreOutcome(
             job.path, SCORED, scores.engine, task, losses=scores.losses, refused=refused,
-            text=describe(scores), **counts,
+            text='\n'.join([describe(scores), *recording.foreign_notes]).strip(), **counts,
         )  # fmt: skip
 
     def _engine(self, task: str) -> tuple[Engine, Calibration | None]:

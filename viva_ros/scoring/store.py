@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from viva_ros.core.detection.thresholds import same_rate
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.json_reader import parse_json
 from viva_ros.core.observation import Array
 from viva_ros.data.open import identity, resolve
 from viva_ros.data.recording import recording_name
@@ -327,8 +328,10 @@ def _parse(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     mark = PREFIX.encode()
     texts = {k.removeprefix(mark).decode(): v.decode() for k, v in metadata.items()
              if k.startswith(mark)}  # fmt: skip
-    content = {key: text if key in TEXTS else json.loads(text) for key, text in texts.items()
-               if key != 'progress_of'}  # fmt: skip
+    content = {
+        key: text if key in TEXTS else parse_json(text, finite=False)
+        for key, text in texts.items() if key != 'progress_of'
+    }  # fmt: skip
     if content['format'] != FORMAT:
         raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
     return content

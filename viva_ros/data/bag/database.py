@@ -18,6 +18,8 @@ from typing import Final
 from urllib.parse import quote
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.input_limits import MESSAGE_LIMIT
+from viva_ros.core.regular_file import check_regular
 
 SUFFIX: Final = '.db3'
 WAL, JOURNAL = '-wal', '-journal'
@@ -25,16 +27,38 @@ WAL_HEADER: Final = 32  # bytes; a log of this size has no pages
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open a database read-only, without its logs: SQLite neither writes nor replays them."""
+    """
+    Open a database read-only, without its logs: SQLite neither writes nor replays them.
+
+    A row above ``MESSAGE_LIMIT`` is an error of SQLite.
+    """
+    check_regular(path)
     base = sqlite3.connect(f'file:{quote(str(path.resolve()))}?immutable=1', uri=True)
     base.text_factory = lambda raw: raw.decode(errors='replace')
+    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MESSAGE_LIMIT)
     base.execute('PRAGMA writable_schema = ON')  # required to read a truncated file
+    base.execute('PRAGMA trusted_schema = OFF')
     return base
 
 
 def log_of(path: Path, suffix: str) -> Path:
     """Return the path of a log of a database; the file need not exist."""
     return path.with_name(path.name + suffix)
+
+
+def check_tables(base: sqlite3.Connection) -> None:
+    """
+    Refuse a database whose topics or messages are computed: a view could have rows without end.
+
+    :raises sqlite3.DatabaseError: if one of them is no table, or has computed columns
+    """
+    for name in ('topics', 'messages', 'message_definitions'):
+        query = 'SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE'
+        kinds = {kind for (kind,) in base.execute(query, (name,))}
+        if kinds - {'table'}:
+            raise sqlite3.DatabaseError(f'{name} is a {"".join(sorted(kinds))}, must be a table')
+        if any(row[-1] for row in base.execute(f'PRAGMA table_xinfo({name})')):
+            raise sqlite3.DatabaseError(f'{name} has computed columns')
 
 
 class StoredBag:

@@ -26,18 +26,28 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.database import StoredBag, open_database
-from viva_ros.data.bag.salvage import HEAD, SmallMessages, metadata_content
+from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT, MESSAGE_LIMIT
+from viva_ros.core.regular_file import open_regular
+from viva_ros.data.bag.database import StoredBag, check_tables, open_database
+from viva_ros.data.bag.mcap_records import (
+    decompress,
+    metadata_content,
+    read_summary,
+)
+from viva_ros.data.bag.salvage import HEAD, SmallMessages
 from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
 
 LANGUAGES: Final = {
     MessageDefinitionFormat.MSG: 'ros2msg', MessageDefinitionFormat.IDL: 'ros2idl',
 }  # fmt: skip
-FOOTER: Final = 37  # bytes at the end of an MCAP file: the last record and the magic
-CHECKSUM_END: Final = 12  # of these, the checksum and the magic, which it does not cover
+CHUNK_DATA: Final = 49  # bytes of a chunk before its data, without the name of its compression
+DATA_END: Final = 13  # bytes of the record behind the data
+BLOCK: Final = 1 << 20  # bytes that are read at once
 SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
+#: Table and column of a database, and the most bytes in a row.
+SIZES: Final = (('messages', 'data', MESSAGE_LIMIT),)
 STEPS_BACK: Final = """
 SELECT total(step < 0) FROM (
   SELECT timestamp - lag(timestamp) OVER (PARTITION BY topic_id ORDER BY id) AS step
@@ -64,6 +74,10 @@ def read_intact(path: Path) -> Recording:
 
 
 def _read(path: Path) -> Recording:
+    for file in _plain(path, '.mcap'):
+        _check_mcap_sizes(file)
+    for file in _plain(path, '.db3'):
+        _check_sqlite_sizes(file)
     source, small = Source(path), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
@@ -88,6 +102,25 @@ def _read(path: Path) -> Recording:
     if dict(counts) != expected or not counts.total():
         raise NotIntactError(f'{counts.total()} messages of {sum(expected.values())}')
     return Recording(path, tracks, metadata, ())
+
+
+def _plain(path: Path, suffix: str) -> list[Path]:
+    """Return the files of a bag in a format that are not compressed as a whole."""
+    if path.is_dir():
+        return [one for one in sorted(path.iterdir()) if one.suffix == suffix]
+    own = '.db3' if path.suffix == '.db3' else '.mcap'  # MCAP may have any suffix
+    return [path] if own == suffix else []
+
+
+def _check_sqlite_sizes(path: Path) -> None:
+    """Check the tables and the sizes in them before AnyReader believes them."""
+    stored = StoredBag(path)  # its copy is deleted with it
+    with closing(open_database(stored.path)) as base:
+        check_tables(base)
+        for table, column, limit in SIZES:
+            query = f'SELECT max(length({column})) FROM {table}'
+            if int(base.execute(query).fetchone()[0] or 0) > limit:
+                raise NotIntactError(f'{table} has more than {limit} bytes in a row')
 
 
 def _key(connection: Connection) -> tuple[int, int]:
@@ -213,13 +246,12 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
 
     :returns: its metadata records
     """
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         reader = make_reader(file)
         summary = reader.get_summary()
         # Without chunks AnyReader reads from the front, and only one topic at a time.
         if summary is None or summary.statistics is None or not summary.chunk_indexes:
             raise NotIntactError('it has no index')
-        _check_sum(file)
         statistics = summary.statistics
         records = list(reader.iter_metadata())
         found = (len(summary.chunk_indexes), len(records))
@@ -239,6 +271,45 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
     return {record.name: metadata_content(record) for record in records}
 
 
+def _check_mcap_sizes(path: Path) -> None:
+    """Check the checksums and the sizes of a file before AnyReader believes them."""
+    with open_regular(path) as file:
+        found = read_summary(file)
+        if found is None:
+            raise NotIntactError('it has no index, or the checksum of the index differs')
+        for schema in found.schemas.values():
+            if len(schema.data) > DEFINITION_LIMIT:
+                raise NotIntactError(
+                    f'the definition of {schema.name} has {len(schema.data)} bytes'
+                )
+        file.seek(0)
+        summary = make_reader(file).get_summary()
+        for chunk in summary.chunk_indexes if summary else ():
+            if max(chunk.compressed_size, chunk.uncompressed_size) > CHUNK_LIMIT:
+                raise NotIntactError(f'a chunk has {chunk.uncompressed_size} bytes')
+            if chunk.compression:
+                file.seek(chunk.chunk_start_offset + CHUNK_DATA + len(chunk.compression))
+                stored = file.read(chunk.compressed_size)
+                decompress(stored, chunk.compression, chunk.uncompressed_size)
+        _check_data(file, found.start)
+
+
+def _check_data(file: BinaryIO, end: int) -> None:
+    """Compare the records with the checksum of the data, if the file has one."""
+    file.seek(end - DATA_END)
+    kind, length, stated = struct.unpack('<BQI', file.read(DATA_END))
+    if (kind, length) != (Opcode.DATA_END, 4):
+        raise NotIntactError('its data have no end')
+    if not stated:
+        return
+    file.seek(0)
+    left, found = end - DATA_END, 0
+    while left > 0 and (part := file.read(min(left, BLOCK))):
+        found, left = zlib.crc32(part, found), left - len(part)
+    if found != stated:
+        raise NotIntactError('the checksum of the data differs')
+
+
 def _offsets_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
     """Return offset in the chunk and receive time, ns, of one channel's messages in a chunk."""
     file.seek(offset)
@@ -246,13 +317,3 @@ def _offsets_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
     if opcode != Opcode.MESSAGE_INDEX:
         raise NotIntactError('the index is damaged')
     return [(start, time) for time, start in struct.iter_unpack('<QQ', file.read(size))]
-
-
-def _check_sum(file: BinaryIO) -> None:
-    """Compare the summary with its checksum, if it has one."""
-    file.seek(-FOOTER, os.SEEK_END)
-    footer = file.read(FOOTER)
-    start, _, checksum = struct.unpack('<QQI', footer[9:29])
-    file.seek(start)
-    if checksum and zlib.crc32(file.read()[:-CHECKSUM_END]) != checksum:
-        raise NotIntactError('the checksum of the index differs')

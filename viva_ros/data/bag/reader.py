@@ -8,24 +8,28 @@ times go back, are read by the salvage readers in the order of the file, with a 
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.regular_file import first_irregular
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
+from viva_ros.data.bag.mcap_records import MAGIC
+from viva_ros.data.bag.mcap_salvage import read_mcap
 from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
-from viva_ros.data.bag.salvage import MAGIC, is_empty, read_mcap, read_sqlite, two_types
+from viva_ros.data.bag.salvage import is_empty, read_sqlite, two_types
 from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
 from viva_ros.data.file_signature import description, is_packed_recording
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
+from viva_ros.robot.yaml_reader import read_yaml
 
 SQLITE: Final = '.db3'
 FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
@@ -87,6 +91,12 @@ def _check_format(path: Path) -> None:
 
 def _read(path: Path) -> Recording:
     _check_format(path)
+    if irregular := first_irregular(path.iterdir() if path.is_dir() else [path]):
+        raise RecordingError(
+            'bag-kind', f'bag {path}: {irregular} is a pipe, socket or device: leave it out'
+        )
+    if path.is_dir():
+        _check_inside(path)
     if is_ros1(path):
         return read_ros1(path)
     try:
@@ -129,9 +139,9 @@ def salvage(path: Path, reason: object = '') -> Recording:
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load((path / METADATA).read_text(encoding='utf-8'))
+        content, _ = read_yaml(path / METADATA)
         return dict(content['rosbag2_bagfile_information'])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             'bag-metadata',
             f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"',
@@ -141,6 +151,21 @@ def _metadata(path: Path) -> dict[str, Any]:
 def _listed(path: Path, content: Mapping[str, Any]) -> list[Path]:
     """Return the files of a bag as its metadata.yaml lists them."""
     return [path / Path(str(name)).name for name in content.get('relative_file_paths') or []]
+
+
+def _check_inside(path: Path) -> None:
+    """
+    Refuse a bag whose metadata.yaml lists files of other folders.
+
+    :raises RecordingError: if it does
+    """
+    for name in map(str, _metadata(path).get('relative_file_paths') or []):
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise RecordingError(
+                'bag-file-outside',
+                f'{path / METADATA} lists {shown(name)}, which is not in the folder of the bag: '
+                f'run "ros2 bag reindex {path}"',
+            )
 
 
 def _check_listed(path: Path) -> None:
@@ -230,6 +255,9 @@ def _joined(
         for topic, track in part.tracks.items():
             tracks.setdefault(topic, []).append(track)
     joined = {topic: _chained(path, found) for topic, found in tracks.items()}
+    missed: Counter[str] = Counter()
+    for part in parts:
+        missed.update(part.lost)
     losses = (*(loss for part in parts for loss in part.losses), *lost.values())
     whole = not lost and all(part.whole for part in parts)
     readable = min(part.readable for part in parts)
@@ -239,7 +267,7 @@ def _joined(
         sizes = [part.path.stat().st_size for part in parts]
         read = sum(part.readable * size for part, size in zip(parts, sizes, strict=True))
         readable = read / (sum(sizes) + sum(_size(file) for file in lost))
-    return Recording(path, joined, metadata, losses, readable, whole)
+    return Recording(path, joined, metadata, losses, readable, whole, lost=dict(missed))
 
 
 def _size(file: Path) -> int:

@@ -22,6 +22,7 @@ from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.salvage import HEAD, OpenedChunks, SmallMessages, two_types
+from viva_ros.data.definition_check import check_definition
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -110,6 +111,7 @@ def _read(path: Path, reader: AnyReader) -> Recording:
     data: dict[int, _Messages] = {}
     for one in reader.connections:
         topic = f'/{one.topic.lstrip("/")}'
+        check_definition(store.fielddefs, one.msgtype)
         known = tracks.get(topic)
         if known is not None and known.type_name != one.msgtype:
             raise two_types(path, topic, sorted({known.type_name, one.msgtype}))

@@ -1,13 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Salvage of damaged MCAP and SQLite files of ROS 2 messages.
+Salvage of damaged SQLite files of ROS 2 messages, and what the readers of all bags share.
 
-A file is read from front to back without its index. A truncated MCAP file is read up to its end; a
-damaged chunk is skipped. ``Recording.losses`` describes the unreadable parts.
+A file is read from front to back without its index, up to the damage. ``Recording.losses``
+describes the unreadable parts. For MCAP files see ``mcap_salvage``.
 """
 
-import json
 import sqlite3
 import struct
 from collections import OrderedDict
@@ -16,15 +15,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, overload
 
-from mcap.data_stream import ReadDataStream
-from mcap.exceptions import EndOfFile, McapError
-from mcap.opcode import Opcode
-from mcap.reader import make_reader
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.exceptions import McapError
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.database import StoredBag, open_database
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.regular_file import open_regular
+from viva_ros.data.bag.database import StoredBag, check_tables, open_database
+from viva_ros.data.bag.mcap_records import read_summary
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -75,46 +72,15 @@ class OpenedChunks(Generic[T]):
         self._kept.clear()
 
 
-class Chunks:
-    """The messages of one file on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened = OpenedChunks(self._open)
-
-    def message(self, place: Place) -> bytes:
-        """
-        Return the bytes of a message.
-
-        :raises RecordingError: if the file has changed
-        """
-        offset, number = place
-        return self._opened[offset][number]
-
-    def _open(self, offset: int) -> tuple[list[bytes], int]:
-        """Return the messages in the record at an offset: a chunk, or one message."""
-        try:
-            with self._path.open('rb') as file:
-                file.seek(offset)
-                stream = ReadDataStream(file)
-                is_message, length = stream.read1() == Opcode.MESSAGE, stream.read8()
-                if is_message:
-                    return [Message.read(stream, length).data], length
-                records = breakup_chunk(Chunk.read(stream))
-        except (OSError, McapError, ValueError) as error:
-            raise RecordingError(
-                'mcap-changed',
-                f'recording {self._path} has changed since it was opened ({error}): open it again',
-            ) from error
-        found = [record.data for record in records if isinstance(record, Message)]
-        return found, sum(map(len, found))
-
-
 class MessageData(Sequence[bytes]):
-    """The messages of one topic, in the order of the file."""
+    """
+    The messages of one topic, in the order of the file.
 
-    def __init__(self, chunks: Chunks, small: SmallMessages) -> None:
-        self._chunks, self._small = chunks, small
+    :param read: returns a message that is on disk
+    """
+
+    def __init__(self, read: Callable[[Place], bytes], small: SmallMessages) -> None:
+        self._read, self._small = read, small
         self._messages: list[bytes | Place] = []
         self.heads: list[bytes] = []
 
@@ -130,7 +96,7 @@ class MessageData(Sequence[bytes]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         message = self._messages[index]
-        return message if isinstance(message, bytes) else self._chunks.message(message)
+        return message if isinstance(message, bytes) else self._read(message)
 
 
 # Errors of libraries for intact files when they read a truncated one.
@@ -138,40 +104,6 @@ TORN: Final = (
     McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, OSError,
     struct.error,
 )  # fmt: skip
-MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file
-RECORD_LIMIT: Final = 1 << 30  # bytes; a larger length is damaged
-
-
-def read_mcap(path: Path) -> Recording:
-    """
-    Read an MCAP file, as far as it can be read.
-
-    :raises RecordingError: if the file does not exist, or nothing in it can be read
-    """
-    reading = _Reading(path)
-    try:
-        with path.open('rb') as file:
-            size = path.stat().st_size
-            longest = min(RECORD_LIMIT, size)  # else a damaged length is a lack of memory
-            reader = StreamReader(file, emit_chunks=True, record_size_limit=longest)
-            reading.run(reader, file.tell)
-    except OSError as error:
-        raise RecordingError(
-            'mcap-unreadable', f'recording {path} cannot be read ({error})'
-        ) from error
-    if not reading.tracks:
-        reason = '; '.join(reading.losses) or 'it has no messages'
-        raise RecordingError(
-            'mcap-empty',
-            f'recording {path} ({size} bytes) has no readable messages ({reason}): is it an MCAP '
-            'file of ROS 2 messages?',
-        )
-    readable = 1.0 if reading.whole else reading.read / max(size, 1)
-    readable *= 1.0 - reading.damaged / max(size, 1)
-    whole = reading.whole and not reading.damaged
-    return Recording(
-        path, reading.tracks, reading.metadata, tuple(reading.losses), readable, whole
-    )  # fmt: skip
 
 
 def is_empty(path: Path) -> bool:
@@ -181,11 +113,11 @@ def is_empty(path: Path) -> bool:
             stored = StoredBag(path)
             with closing(open_database(stored.path)) as base:
                 return base.execute('SELECT 1 FROM messages LIMIT 1').fetchone() is None
-        with path.open('rb') as file:
-            summary = make_reader(file).get_summary()
+        with open_regular(path) as file:
+            summary = read_summary(file)
     except (*TORN, MemoryError, sqlite3.Error, RecordingError):
         return False
-    return bool(summary and summary.statistics and not summary.statistics.message_count)
+    return summary is not None and summary.counts is not None and not sum(summary.counts.values())
 
 
 def two_types(path: Path, topic: str, types: Sequence[str]) -> RecordingError:
@@ -195,113 +127,6 @@ def two_types(path: Path, topic: str, types: Sequence[str]) -> RecordingError:
         f'recording {path}: topic {topic} has the types {" and ".join(types)}, must have one: '
         'leave the recording out, or convert it with "ros2 bag convert" and "topics" without it',
     )
-
-
-def metadata_content(record: Metadata) -> dict[str, Any]:
-    """Return the entries of a metadata record; decoded if all of them are JSON."""
-    try:
-        return {key: json.loads(text) for key, text in record.metadata.items()}
-    except ValueError:  # written by another tool
-        return dict(record.metadata)
-
-
-class _Reading:
-    """
-    Collects the records of a file.
-
-    :ivar whole: whether the end of the data was reached
-    :ivar read: bytes up to the end of the last complete record
-    :ivar damaged: bytes of unreadable chunks
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.tracks: dict[str, Track] = {}
-        self.metadata: dict[str, dict[str, Any]] = {}
-        self.losses: list[str] = []
-        self._schemas: dict[int, Schema] = {}
-        self._channels: dict[int, Track | None] = {}
-        self._data: dict[str, MessageData] = {}  # of the tracks
-        self._path, self._chunks, self._small = path, Chunks(path), SmallMessages()
-        self._last: int | None = None
-        self.whole, self.read, self.damaged = False, len(MAGIC), 0
-
-    def run(self, reader: StreamReader, position: Callable[[], int]) -> None:
-        """
-        Read all records up to the end of the data, or to the damage.
-
-        :param position: returns the offset in the file
-        """
-        try:
-            for record in reader.records:
-                self._add(record)
-                self.read = position()
-                if isinstance(record, DataEnd):  # only the index follows
-                    self.whole = True
-                    return
-        except EndOfFile:
-            self._lose('the rest', 'the file ends early')
-        except TORN as error:
-            self._lose('the rest', error)
-
-    def _add(self, record: McapRecord) -> None:
-        if isinstance(record, Chunk):
-            self._add_chunk(record)
-        elif isinstance(record, Schema):
-            self._schemas[record.id] = record
-        elif isinstance(record, Channel):
-            self._channels.setdefault(record.id, self._track(record))
-        elif isinstance(record, Message):  # of a file without chunks
-            self._add_message(record, (self.read, 0))
-        elif isinstance(record, Metadata):
-            self._add_metadata(record)
-
-    def _add_chunk(self, chunk: Chunk) -> None:
-        try:
-            records = breakup_chunk(chunk, validate_crc=True)
-        except Exception as error:  # decompressors raise errors of many types
-            if isinstance(error, MemoryError) and chunk.uncompressed_size <= RECORD_LIMIT:
-                raise  # an intact chunk is not lost
-            seconds = (chunk.message_end_time - chunk.message_start_time) * 1e-9
-            self._lose(f'{seconds:.1f} s of messages', error)
-            self.damaged += len(chunk.data)
-            return
-        number = 0
-        for record in records:
-            if isinstance(record, Message):
-                self._add_message(record, (self.read, number))
-                number += 1
-            else:
-                self._add(record)
-
-    def _track(self, channel: Channel) -> Track | None:
-        schema = self._schemas.get(channel.schema_id)
-        if schema is None or channel.message_encoding != 'cdr':
-            encoding = f'encoding {channel.message_encoding!r}'
-            self._lose(channel.topic, f'{encoding}, must be cdr with a ROS 2 schema')
-            return None
-        known = self.tracks.get(channel.topic)
-        if known is not None and known.type_name != schema.name:
-            raise two_types(self._path, channel.topic, sorted({known.type_name, schema.name}))
-        definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
-        data = self._data.setdefault(channel.topic, MessageData(self._chunks, self._small))
-        track = Track(channel.topic, schema.name, data=data, definition=definition)
-        return self.tracks.setdefault(channel.topic, track)
-
-    def _add_message(self, message: Message, place: Place) -> None:
-        track = self._channels.get(message.channel_id)
-        if track is not None:
-            track.times.append(message.log_time)
-            self._data[track.topic].add(message.data, place)
-            self._last = message.log_time
-
-    def _add_metadata(self, record: Metadata) -> None:
-        self.metadata[record.name] = metadata_content(record)
-
-    def _lose(self, part: str, reason: object) -> None:
-        after = '' if self._last is None else f' after stamp {self._last * 1e-9:.3f} s'
-        failed = isinstance(reason, Exception)
-        detail = f'{type(reason).__name__}: {reason}' if failed else reason
-        self.losses.append(f'{part} is lost{after} ({detail})')
 
 
 QUERY: Final = 'SELECT id, topic_id, timestamp, data FROM messages'
@@ -318,9 +143,10 @@ def read_sqlite(path: Path) -> Recording:
     stored = StoredBag(path)
     try:
         base = open_database(stored.path)
+        check_tables(base)
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise RecordingError(
             'sqlite-unreadable',
             f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
@@ -330,8 +156,11 @@ def read_sqlite(path: Path) -> Recording:
     by_topic: dict[str, Track] = {}
     losses, rows = [], {}
     for number, name, type_name, coding in topics:
+        if not (isinstance(name, str) and isinstance(type_name, str)):
+            losses.append(f'topic {number} is lost (name {shown(name)}, type {shown(type_name)})')
+            continue
         if coding != 'cdr':
-            losses.append(f'{name} is lost (serialised as {coding!r}, must be cdr)')
+            losses.append(f'{shown(name)} is lost (serialised as {shown(coding)}, must be cdr)')
             continue
         if name in by_topic and by_topic[name].type_name != type_name:
             raise two_types(path, name, sorted({by_topic[name].type_name, type_name}))
@@ -355,7 +184,10 @@ def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
     """Return the type definitions of the bag; bags before Iron have none."""
     query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
     try:
-        return {name: Definition(kind, text) for name, kind, text in base.execute(query)}
+        return {
+            name: Definition(kind, text) for name, kind, text in base.execute(query)
+            if isinstance(kind, str) and isinstance(text, str)
+        }  # fmt: skip
     except sqlite3.Error:
         return {}
 
@@ -368,11 +200,13 @@ def _index(
 
     :returns: share of the messages that can be read, in [0, 1], and the loss; '' for none
     """
-    count, newest = 0, None
+    count, invalid, newest = 0, 0, None
     try:
         for row, topic, time, data in base.execute(QUERY):  # with the data, which may be damaged
             count += 1
-            if topic in tracks:
+            if not (isinstance(time, int) and isinstance(data, bytes)):
+                invalid += 1
+            elif topic in tracks:
                 tracks[topic].times.append(time)
                 rows[tracks[topic].topic].ids.append(row)
                 rows[tracks[topic].topic].heads.append(data[:HEAD])
@@ -380,6 +214,9 @@ def _index(
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
         return _share(base, path, count), f'the rest is lost{after} ({error})'
+    if invalid:
+        share = (count - invalid) / count
+        return share, f'{invalid} messages are lost (no time, or no bytes)'
     return 1.0, ''
 
 

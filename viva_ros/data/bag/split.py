@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mcap.opcode import Opcode
-from mcap.reader import make_reader
-from mcap.summary import Summary
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.database import WAL, StoredBag, log_of, open_database
+from viva_ros.data.bag.mcap_records import MAGIC, read_summary
 from viva_ros.data.bag.ros1 import ACTIVE, ros1_times
-from viva_ros.data.bag.salvage import MAGIC, TORN
 from viva_ros.data.file_signature import PACKED, description, is_packed_recording
 from viva_ros.data.segmentation import LABEL
 
@@ -270,22 +269,11 @@ def _sqlite_span(path: Path) -> PartSpan | None:
 
 
 def _mcap_span(path: Path, size: int) -> PartSpan | None:
-    with path.open('rb') as file:
-        summary = _summary(file)
-        if summary is None or summary.statistics is None:
+    with open_regular(path) as file:
+        summary = read_summary(file)
+        if summary is None or summary.counts is None:
             return _scanned_span(file, size)
-        statistics = summary.statistics
-    is_episode = any(one.name == LABEL for one in summary.metadata_indexes)
-    if not statistics.message_count:
-        return None
-    return PartSpan(statistics.message_start_time, statistics.message_end_time, is_episode)
-
-
-def _summary(file: BinaryIO) -> Summary | None:
-    try:
-        return make_reader(file).get_summary()
-    except TORN:
-        return None
+    return summary.span and PartSpan(*summary.span, LABEL in summary.metadata_names)
 
 
 def _scanned_span(file: BinaryIO, size: int) -> PartSpan | None:

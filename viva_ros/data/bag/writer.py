@@ -18,6 +18,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
+from mcap._chunk_builder import ChunkBuilder
+from mcap.records import Channel, Schema
 from mcap.writer import CompressionType, Writer
 
 from viva_ros.core.errors import RecordingError
@@ -34,6 +36,59 @@ ROSBAG2_VERSION: Final = 8
 def part_path(path: Path) -> Path:
     """Return the path of a recording while it is written."""
     return path.with_name(f'.{path.name}.part')
+
+
+class RepeatingWriter(Writer):
+    """
+    Writes MCAP, with all schemas and channels at the begin of each chunk.
+
+    A damaged chunk then takes its own messages only: each chunk can be read without the others.
+    The format allows it: a record that is there again must be equal.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Start a file, see ``mcap.writer.Writer``."""
+        super().__init__(*arguments, **options)
+        # Writer has no public access to its chunk; a test reads the chunks that result.
+        self._chunk: ChunkBuilder = self._Writer__chunk_builder  # type: ignore[attr-defined]
+        self._described: list[Schema | Channel] = []
+
+    def register_schema(self, name: str, encoding: str, data: bytes) -> int:
+        """Register a schema, and repeat it in each chunk from now on."""
+        self._repeat()
+        number = int(super().register_schema(name, encoding, data))
+        self._described.append(Schema(id=number, name=name, encoding=encoding, data=data))
+        return number
+
+    def register_channel(
+        self, topic: str, message_encoding: str, schema_id: int,
+        metadata: dict[str, str] | None = None,
+    ) -> int:  # fmt: skip
+        """Register a channel, and repeat it in each chunk from now on."""
+        self._repeat()
+        about = dict(metadata or {})
+        number = int(super().register_channel(topic, message_encoding, schema_id, about))
+        self._described.append(
+            Channel(
+                id=number, topic=topic, message_encoding=message_encoding, schema_id=schema_id,
+                metadata=about,
+            )
+        )  # fmt: skip
+        return number
+
+    def add_message(self, *arguments: Any, **options: Any) -> None:
+        """Append a message, in a new chunk behind all schemas and channels."""
+        self._repeat()
+        super().add_message(*arguments, **options)
+
+    def _repeat(self) -> None:
+        if self._chunk.count:
+            return
+        for record in self._described:
+            if isinstance(record, Schema):
+                self._chunk.add_schema(record)
+            else:
+                self._chunk.add_channel(record)
 
 
 class RecordingWriter:
@@ -66,7 +121,9 @@ class RecordingWriter:
         self._lock = self._locked()
         self._file.truncate(0)
         # JPEG and CDR of floats hardly compress, and readers need no zstd.
-        self._writer = Writer(self._file, chunk_size=CHUNK, compression=CompressionType.NONE)
+        self._writer = RepeatingWriter(
+            self._file, chunk_size=CHUNK, compression=CompressionType.NONE, enable_data_crcs=True
+        )
         self._writer.start(profile='ros2', library='viva_ros')
 
     def _locked(self) -> ExclusiveLock:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import remedy, write_atomically
 from viva_ros.core.image_checks import PictureSettings
+from viva_ros.core.json_reader import read_json
 from viva_ros.core.memory import is_lack_of_memory, memory_text
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
@@ -36,6 +37,7 @@ from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
 from viva_ros.data.lerobot.writer import StagedEpisode, assemble
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
@@ -170,8 +172,9 @@ def _make(
 ) -> dict[str, Any]:
     """Import all episodes of a recording; return the description of the unit."""
     try:
-        recording = with_definitions(open_unmapped(path), topic_map.definitions)
-        found = raw_episodes(recording, topic_map)
+        with one_recording(path):
+            recording = with_definitions(open_unmapped(path), topic_map.definitions)
+            found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
         _keep_lack_of_memory(error)
         refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
@@ -187,7 +190,11 @@ def _make(
     for number, raw in enumerate(found):
         part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
         raw = replace(raw, name=f'{name}{part}')
-        own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
+        try:
+            with one_recording(path, but=(OSError,)):  # such as that of a full disk
+                own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
+        except RecordingError as error:
+            own, episode = Figures(raw.name, str(path)).refuse(error.code, str(error)), None
         figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
@@ -470,7 +477,7 @@ def _finish(
 def _existing_report(out: Path, made_of: str) -> dict[str, Any]:
     """Return the report of a dataset from the same recordings, map and labels; else raise."""
     try:
-        report = json.loads((out / REPORT).read_text(encoding='utf-8'))
+        report = read_json(out / REPORT, finite=False)
         if report['made_of'] == made_of:
             return dict(report)
     except (OSError, ValueError, KeyError):

@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.core.files import FULL, remedy, sync, write_atomically
+from viva_ros.core.json_reader import read_json
 
 UNIT: Final = 'unit.json'
 
@@ -98,7 +99,7 @@ class Staging:
         folder = self.folder / key
         if not (folder / UNIT).is_file():
             return None
-        content = json.loads((folder / UNIT).read_text(encoding='utf-8'))
+        content = read_json(folder / UNIT, finite=False)
         return Unit(folder, content['figures'], content['episodes'])
 
     def discard(self, key: str) -> None:

@@ -6,6 +6,7 @@ HDF5 files, read without locks: the file may be on a network drive, or be writte
 Datasets are read on access. Each process opens the file for itself: a handle is never pickled.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
+from viva_ros.core.input_limits import CHUNK_LIMIT, PIXEL_LIMIT
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array, Image
+from viva_ros.core.regular_file import check_regular
 from viva_ros.data.file_signature import content_fault
 from viva_ros.data.images import decode_stored
 
@@ -58,6 +61,7 @@ def open_file(path: Path) -> Any:
             f'{path} is an HDF5 file, which needs h5py ({error}): {remedy(["h5py"])}',
         ) from error
     try:
+        check_regular(path)
         return h5py.File(path, 'r', locking=False, rdcc_nbytes=CHUNKS)
     except READ_ERRORS as error:
         raise unreadable(path, error) from error
@@ -87,6 +91,46 @@ def reading(path: Path) -> Iterator[Any]:
             raise unreadable(path, error) from error
 
 
+def check_dataset(dataset: Any) -> None:
+    """
+    Check the sizes that a dataset declares, before any of it is read.
+
+    A file of some bytes can declare terabytes: what was never written is read as zeros, and a
+    compressed chunk is decompressed as a whole.
+
+    :raises ValueError: if a chunk or a row is above the limit, or all rows together are and are no
+        images
+    """
+    row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+    chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
+    if max(row, chunk) > CHUNK_LIMIT:
+        raise ValueError(
+            f'{dataset.name} has rows of {row} bytes in chunks of {chunk}, at most {CHUNK_LIMIT} '
+            'bytes are read at once'
+        )
+    if dataset.ndim == 4 and math.prod(dataset.shape[1:3]) > PIXEL_LIMIT:
+        raise ValueError(
+            f'{dataset.name} has images of {dataset.shape[2]} x {dataset.shape[1]} pixels, at '
+            f'most {PIXEL_LIMIT} pixels are read'
+        )
+    if dataset.ndim < 3 and dataset.dtype.kind in 'iufb' and dataset.dtype.itemsize > 1:
+        values = math.prod(dataset.shape)
+        if values * 8 > CHUNK_LIMIT:
+            raise ValueError(
+                f'{dataset.name} has {values} numbers, at most {CHUNK_LIMIT // 8} are read'
+            )
+
+
+def read_all(group: Any, name: str) -> Any:
+    """
+    Return the content of a dataset of a group.
+
+    :raises ValueError: if it is above the limits
+    """
+    check_dataset(group[name])
+    return group[name][()]
+
+
 class DatasetReader:
     """
     One dataset of a file, opened on first access in each process.
@@ -109,7 +153,9 @@ class DatasetReader:
             self._dataset, self._process = None, os.getpid()
         try:
             if self._dataset is None:
-                self._dataset = open_file(self.path)[self.key]
+                dataset = open_file(self.path)[self.key]
+                check_dataset(dataset)
+                self._dataset = dataset
             return self._dataset[selection]
         except READ_ERRORS as error:
             raise unreadable(self.path, error) from error

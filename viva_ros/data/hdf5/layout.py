@@ -8,7 +8,6 @@ found by the shape of their datasets. Joints are named only if their dataset has
 never made up. Nothing but attributes and shapes is read.
 """
 
-import json
 import math
 import re
 from collections import Counter
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from viva_ros.core.json_reader import parse_json
 from viva_ros.data.row_times import TIME_WORDS, words
 
 EPISODES: Final = 'data'  # group with one group for each episode
@@ -35,6 +35,7 @@ TIMESTAMPS: Final = tuple(
 )  # fmt: skip
 NAMES: Final = ('names', 'joint_names')  # attributes with the names of columns
 RATES: Final = ('fps', 'frequency', 'control_freq')  # attributes, Hz
+ROW_LIMIT: Final = 10_000_000  # rows of an episode: a day at 100 Hz
 SUCCESSES: Final = ('success', 'is_success')
 TASKS: Final = ('task', 'language_instruction', 'language_raw')
 LENGTH: Final = 'num_samples'  # attribute of an episode of robomimic
@@ -396,6 +397,9 @@ def _walk(
 def _reference(found: _Found, attributes: Mapping[str, Any]) -> tuple[str, int]:
     """Return the dataset or attribute that has the number of rows of an episode, and the rows."""
     known = number_of(attributes.get(LENGTH))
+    most = max([known or 0, *found.counts.values()])
+    if most > ROW_LIMIT:
+        raise ValueError(f'an episode has {most:.0f} rows, at most {ROW_LIMIT} are read')
     if known is not None and known == int(known):
         return LENGTH, int(known)
     states = [key for key in found.vectors if key not in STATES and is_state(key)]
@@ -435,6 +439,6 @@ def rates_of(holders: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
 
 def _environment_rate(text: str) -> float | None:
     try:
-        return number_of(json.loads(text)['env_kwargs']['control_freq'])
+        return number_of(parse_json(text)['env_kwargs']['control_freq'])
     except (ValueError, KeyError, TypeError):
         return None

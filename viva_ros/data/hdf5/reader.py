@@ -30,6 +30,7 @@ from viva_ros.data.hdf5.file import (
     Hdf5Images,
     Hdf5Rows,
     is_hdf5,
+    read_all,
     reading,
 )
 from viva_ros.data.images import RAW
@@ -277,7 +278,7 @@ class _Reader:
             )
         units = [layout.texts_of(self._group[key].attrs.get(name)) for name in ('unit', 'units')]
         unit = next((found[0] for found in units if len(found) == 1), '')
-        return timestamp_stamps(key, np.ravel(self._group[key][()]), unit)
+        return timestamp_stamps(key, np.ravel(read_all(self._group, key)), unit)
 
     def _rate(self) -> tuple[float | None, str]:
         """Return the rate in the attributes, Hz, or the reason why it is unknown."""
@@ -302,7 +303,9 @@ class _Reader:
         """Return the values of attributes and of datasets with one value, by their names."""
         attributes, scalars = self._group.attrs, self._layout.scalars
         found = {f'attribute {n}': plain(attributes[n]) for n in names if n in attributes}
-        return found | {name: plain(self._group[name][()]) for name in names if name in scalars}
+        return found | {
+            name: plain(read_all(self._group, name)) for name in names if name in scalars
+        }
 
     def _description(self) -> dict[str, dict[str, Any]]:
         """Return the task and the outcome, as far as the file has them."""
@@ -328,7 +331,7 @@ class _Reader:
             if name in self._layout.unwritten:
                 doubts.append(f'{name} was not written, or not all of it')
             elif name in self._layout.vectors and name not in self._layout.scalars:
-                values = np.asarray(self._group[name][()]).tolist()
+                values = np.asarray(read_all(self._group, name)).tolist()
                 outcomes[name], doubt = outcome_of_frames(name, values)
                 doubts += [f'{name}: {doubt}'] if doubt else []
         success, conflict = agreed(outcomes)

@@ -8,7 +8,6 @@ A depth feature is no camera. ``meta/modality.json`` of GR00T names the cameras,
 a dataset without names.
 """
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -20,12 +19,14 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.episode import unique_names
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.json_reader import parse_json, read_json
+from viva_ros.core.regular_file import read_limited
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import GREY_DEPTH
+from viva_ros.data.table_limits import check_table, open_table
 
 READABLE: Final = ('v3.', 'v2.')
 READ_ERRORS: Final = (
@@ -34,6 +35,8 @@ READ_ERRORS: Final = (
 MODALITY: Final = 'meta/modality.json'
 OLD_EPISODES, OLD_STATS = 'meta/episodes.jsonl', 'meta/episodes_stats.jsonl'
 #: Files that are being replaced, see ``outcome_writer``.
+HIGHEST_FPS: Final = 100_000  # Hz
+LINES_LIMIT: Final = 256 << 20  # bytes of a file with one JSON object a line
 JOURNAL: Final = 'meta/.viva_outcomes.json'
 ACTIONS: Final = (layout.ACTION, 'actions')
 STATES: Final = (layout.STATE, 'state')
@@ -81,6 +84,39 @@ def is_depth(key: str, feature: Mapping[str, Any]) -> bool:
     grey = GREY_DEPTH.match(str(described.get('video.pix_fmt') or ''))
     named = 'depth' in re.split(r'[\W_]+', key.lower())
     return any(flag is True for flag in flags) or one_channel or bool(grey) or named
+
+
+#: A field of a path template: a name, and a number of digits as in {chunk_index:03d}.
+TEMPLATE_FIELD: Final = re.compile(r'\{([a-z_]+)(?::0?(\d)d)?\}')
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """
+    Return a path template of ``info.json`` with its values.
+
+    :raises ValueError: if it has anything but names with a number of digits
+    :raises KeyError: if a value is not known
+    """
+    if set('{}') & set(TEMPLATE_FIELD.sub('', template)):
+        raise ValueError('only fields such as {episode_index:06d} are filled')
+
+    def value(found: re.Match[str]) -> str:
+        name, digits = found.groups()
+        return f'{int(values[name]):0{digits}d}' if digits else str(values[name])
+
+    return TEMPLATE_FIELD.sub(value, template)
+
+
+def confined(root: Path, name: str) -> Path:
+    """
+    Return a path in a dataset.
+
+    :raises ValueError: if it leads out of it by its parts; links that the owner made may
+    """
+    place = Path(name)
+    if place.is_absolute() or '..' in place.parts or '\0' in name:
+        raise ValueError(f'{shown(name)} leads out of the dataset')
+    return root / place
 
 
 @dataclass(frozen=True)
@@ -180,13 +216,14 @@ class Dataset:
             if f'{of}/{name}' in row
         }  # fmt: skip
         try:
-            path = self.root / str(self.info[template]).format(**known)
+            path = confined(self.root, filled(str(self.info[template]), known))
             return path if path.exists() else self._only(path, of, key) or path
-        except (KeyError, IndexError) as error:
+        except (KeyError, ValueError) as error:
             raise RecordingError(
                 'dataset-path',
-                f'{self.root / layout.INFO}: {template} is {self.info.get(template)!r}, may have '
-                f'{", ".join(sorted(known))}: correct it ({error})',
+                f'{self.root / layout.INFO}: {template} is '
+                f'{shown(repr(self.info.get(template)))}, may have {", ".join(sorted(known))}, '
+                f'and must lead to a file in the dataset: correct it ({error})',
             ) from error
 
     def _only(self, path: Path, of: str, key: str) -> Path | None:
@@ -301,8 +338,7 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
             f'{shlex.quote(str(root))} --write-success" again',
         )
     try:
-        text = (root / layout.INFO).read_text(encoding='utf-8')
-        info = json.loads(text, object_pairs_hook=unique_names)
+        info = read_json(root / layout.INFO)
         version = str(info['codebase_version'])
         if not version.startswith(READABLE):
             raise RecordingError(
@@ -322,8 +358,8 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
                 f'{len(rows)} in the table of episodes, which alone are read',
             )
         fps = float(info['fps'])
-        if not fps > 0.0:
-            raise ValueError(f'fps is {fps}, must be above 0')
+        if not 0.0 < fps <= HIGHEST_FPS:
+            raise ValueError(f'fps is {fps}, must be above 0 and at most {HIGHEST_FPS}')
     except READ_ERRORS as error:
         raise RecordingError(
             'dataset-unreadable',
@@ -339,7 +375,7 @@ def _modality(root: Path) -> dict[str, Any]:
     path = root / MODALITY
     if not path.is_file():
         return {}
-    return dict(json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=unique_names))
+    return dict(read_json(path))
 
 
 def _cameras(
@@ -377,10 +413,13 @@ def _cameras(
 def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
     rows: list[dict[str, Any]] = []
     for path in sorted((root / 'meta/episodes').glob('*/*.parquet')):
-        file = pq.ParquetFile(path)
-        wanted = [n for n in file.schema_arrow.names if not _is_picture_statistic(n)]
-        rows += file.read(columns=wanted).to_pylist()
-    table = pq.read_table(root / layout.TASKS).to_pydict()
+        with open_table(path) as file:
+            wanted = [n for n in file.schema_arrow.names if not _is_picture_statistic(n)]
+            check_table(path, file, wanted)
+            rows += file.read(columns=wanted).to_pylist()
+    with open_table(root / layout.TASKS) as file:
+        check_table(root / layout.TASKS, file)
+        table = file.read().to_pydict()
     texts = table.get('task') or table.get('__index_level_0__') or []
     rows.sort(key=lambda row: row['episode_index'])
     return rows, _by_index(zip(table['task_index'], texts, strict=True))
@@ -412,11 +451,11 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     :raises ValueError: with file and line
     """
     found = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(read_limited(path, LINES_LIMIT).decode('utf-8').split('\n'), 1):
         if not line.strip():
             continue
         try:
-            found.append(json.loads(line))
+            found.append(parse_json(line, finite=False))  # statistics may have NaN
         except ValueError as error:
             raise ValueError(f'{path}, line {number}: {error}') from error
     return found

@@ -8,7 +8,6 @@ Stamps start at 'viva/start_stamp', or at 1 s in datasets of other tools. The ou
 feature is a topic, so that a map can name the joints.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.json_reader import parse_json
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
@@ -39,6 +39,7 @@ from viva_ros.data.lerobot.metadata import (
     MODALITY,
     READ_ERRORS,
     Dataset,
+    confined,
     is_dataset,
     is_depth,
     open_dataset,
@@ -59,6 +60,7 @@ from viva_ros.data.recording import (
 )
 from viva_ros.data.row_times import LARGEST
 from viva_ros.data.segmentation import LABEL, TASK
+from viva_ros.data.table_limits import open_table
 
 EPISODE: Final = 'episode_{:06d}'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
@@ -186,7 +188,7 @@ class _Reader:
         }  # fmt: skip
         metadata = {**self._metadata(), SOURCE: source, COLUMNS: _Columns(self._row, self._table)}
         if self._row.get(layout.IDENTITIES):
-            metadata[ORIGINS] = {'identities': json.loads(self._row[layout.IDENTITIES])}
+            metadata[ORIGINS] = {'identities': parse_json(self._row[layout.IDENTITIES])}
         return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
 
     def _data(self) -> pa.Table:
@@ -275,8 +277,8 @@ class _Reader:
             return found
         found[LABEL] = {
             'task': task, 'success': success, 'failure': row.get(layout.FAILURE),
-            'seed': row.get(layout.SEED), 'times': json.loads(row.get(layout.TIMES) or '{}'),
-            'marks': json.loads(row.get(layout.MARKS) or '[]'),
+            'seed': row.get(layout.SEED), 'times': parse_json(row.get(layout.TIMES) or '{}'),
+            'marks': parse_json(row.get(layout.MARKS) or '[]'),
         }  # fmt: skip
         return found
 
@@ -374,7 +376,7 @@ def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
     file = dataset.data_file(row)
     if not keys or not file.is_file():
         return []
-    parquet = pq.ParquetFile(file)
+    parquet = open_table(file)
     found: list[Path] = []
     for key in keys:
         index = parquet.schema_arrow.get_field_index(key)
@@ -384,7 +386,7 @@ def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
         table = parquet.read(columns=[f'{key}.path', 'episode_index'])
         mine = table.filter(pc.equal(table['episode_index'], int(row['episode_index'])))
         paths = [cell['path'] for cell in mine[key].to_pylist() if cell]
-        found += [dataset.root / path for path in paths if path]
+        found += [confined(dataset.root, path) for path in paths if path]
     return [path for path in found if path.is_file()]
 
 

@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError, RecordingError
+from viva_ros.core.input_limits import IMAGE_LIMIT
 from viva_ros.core.observation import Image
+from viva_ros.core.regular_file import read_limited
 from viva_ros.data.images import decode_stored
-from viva_ros.data.lerobot.metadata import READ_ERRORS
+from viva_ros.data.lerobot.metadata import READ_ERRORS, confined
+from viva_ros.data.table_limits import check_table, open_table
 
 ROW: Final = 'viva/row'  # column of ``own_rows``: the row in the file
 CELLS: Final = 8  # cells of a column in memory
@@ -33,13 +36,14 @@ def own_rows(path: Path, episode: int | None, left_out: Sequence[str]) -> pa.Tab
     :param episode: index of the episode; None for all rows
     :param left_out: columns that are not read
     """
-    with pq.ParquetFile(path) as file:
+    with open_table(path) as file:
         columns = [name for name in file.schema_arrow.names if name not in left_out]
         index = file.schema.names.index('episode_index') if episode is not None else 0
         parts, first = [], 0
         for group in range(file.num_row_groups):
             described = file.metadata.row_group(group)
             if episode is None or _may_have(described.column(index).statistics, episode):
+                check_table(path, file, columns, [group])
                 table = file.read_row_group(group, columns)
                 rows = np.arange(first, first + table.num_rows)
                 table = table.append_column(ROW, pa.array(rows))
@@ -99,7 +103,7 @@ class ColumnCells(Sequence[Any]):
     def _seek(self, row: int) -> None:
         """Begin at the row group of a row."""
         if self._file is None:
-            self._file = pq.ParquetFile(self._path, buffer_size=BUFFER, pre_buffer=False)
+            self._file = open_table(self._path, buffer_size=BUFFER, pre_buffer=False)
         described, group, first = self._file.metadata, 0, 0
         while row >= first + described.row_group(group).num_rows:
             first += described.row_group(group).num_rows
@@ -131,11 +135,11 @@ class StoredImages(Sequence[Image]):
             elif isinstance(cell, Mapping) and cell.get('bytes') is not None:
                 content = cell['bytes']
             elif isinstance(cell, Mapping) and cell.get('path'):
-                content = (self._root / str(cell['path'])).read_bytes()
+                content = read_limited(confined(self._root, str(cell['path'])), IMAGE_LIMIT)
             else:
                 raise InputError('image-cell', f'is {cell!r}, must be the bytes of an image')
             return decode_stored(content)
-        except (InputError, OSError) as error:
+        except (InputError, OSError, ValueError) as error:
             raise RecordingError(
                 'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
             ) from error

@@ -24,8 +24,10 @@ from av.error import ExternalError, FFmpegError
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.input_limits import PIXEL_LIMIT
 from viva_ros.core.memory import REMEDY
 from viva_ros.core.observation import Image
+from viva_ros.core.regular_file import check_regular
 from viva_ros.data.file_signature import content_fault
 
 CODEC: Final = 'libx264'
@@ -170,6 +172,7 @@ def index_of(path: Path) -> VideoIndex:
     :raises RecordingError: if it cannot be read
     """
     try:
+        check_regular(path)
         stat = path.stat()
         return _index(path, stat.st_size, stat.st_mtime_ns)
     except (FFmpegError, OSError, IndexError) as error:
@@ -180,6 +183,13 @@ def index_of(path: Path) -> VideoIndex:
 def _index(path: Path, size: int, modified: int) -> VideoIndex:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        height, width = stream.codec_context.height, stream.codec_context.width
+        if height * width > PIXEL_LIMIT:
+            raise RecordingError(
+                'video-pixels',
+                f'video {path} has images of {width} x {height} pixels by its header, at most '
+                f'{PIXEL_LIMIT} are decoded: convert it, or leave its episodes out',
+            )
         packets = [
             (packet.pts, packet.is_keyframe) for packet in container.demux(stream)
             if packet.pts is not None and packet.size and not packet.is_discard
@@ -290,7 +300,8 @@ class VideoImages(Sequence[Image]):
         """Return the frame of a time, decoded from a key frame before it."""
         if self._container is None:
             self._container = av.open(str(self._path))
-            self._container.streams.video[0].codec_context.thread_count = 1
+            context = self._container.streams.video[0].codec_context
+            context.thread_count, context.options = 1, {'max_pixels': str(PIXEL_LIMIT)}
         stream = self._container.streams.video[0]
         key = int(np.searchsorted(index.keys, time, side='right')) - 1 - back
         target = int(index.keys[max(0, key)]) if len(index.keys) else 0
