@@ -71,12 +71,20 @@ EXTRAS = {
         'tensorrt-rtx-cu13>=1.4,<2',  # compute capabilities to build ahead for
         'cuda-bindings>=12.6,<14',  # imports without a driver
     ],
-    'ray': ['ray>=2.48,<3'],  # `viva score --ray`
+    'ray': ['ray>=2.54,<3'],  # `viva score --ray`; tokens came with 2.52
     'docs': [  # scripts/docs
         'mkdocs-material>=9.7,<10',  # fixes until May 2027; mkdocs.yml names its successor
         'mkdocstrings-python>=2,<3',  # the Python API, from the sources: nothing is imported
         'docutils>=0.21,<1',  # CHANGELOG.rst as a page
         'ruff>=0.14,<0.18',  # wraps long signatures
+    ],
+    'audit': [  # scripts/lock, sbom, licences and audit
+        'uv>=0.9,<0.14',  # resolves for all Pythons at once, with hashes
+        'cyclonedx-python-lib[json-validation]>=11,<12',  # SBOM, checked with its schema
+        'license-expression>=30,<31',  # SPDX
+        'pip>=25.3',  # metadata of packages that are not installed
+        'pip-audit>=2.9,<3',  # advisories of PyPI
+        'pyyaml>=6,<7',  # advisories of a local database
     ],
     'test': [
         'pytest>=8,<10',

@@ -3,7 +3,7 @@
 """
 Row 27 of the fault table, without encryption: Fast DDS in the wheels is built without security.
 
-The policy file must list exactly the topics and services of the nodes in the live graph.
+The policy file must list exactly the topics, services and actions of the nodes in the live graph.
 """
 
 import time
@@ -16,6 +16,18 @@ from support.ros import PATIENCE
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('monitor', 'supervisor', 'black_box')
 BOND = '/bond'  # published only where the messages of the package bond are installed
+RULES = {  # element of a profile: its verbs, and its entries
+    'topics': ({'publish', 'subscribe'}, 'topic'),
+    'services': ({'reply', 'request'}, 'service'),
+    'actions': ({'call', 'execute'}, 'action'),
+}
+#: What SROS2 makes of the permission to call an action.
+CALL = {
+    'topics publish': (),
+    'topics subscribe': ('feedback', 'status'),
+    'services reply': (),
+    'services request': ('send_goal', 'cancel_goal', 'get_result'),
+}
 KINDS = {
     'topics publish': 'get_publisher_names_and_types_by_node',
     'topics subscribe': 'get_subscriber_names_and_types_by_node',
@@ -24,13 +36,26 @@ KINDS = {
 }
 
 
+def policy_of() -> ElementTree.Element:
+    return ElementTree.parse(CONFIG / 'sros2_policy.xml').getroot()
+
+
+def called() -> set[str]:
+    """Return the actions that the supervisor may call."""
+    (rule,) = policy_of().iter('actions')
+    assert rule.attrib == {'call': 'ALLOW'}
+    return {f'/{one.text}' for one in rule}
+
+
 def allowed() -> dict[str, dict[str, set[str]]]:
-    """Return the policy: node to kind to resolved names."""
+    """Return the policy without actions: node to kind to resolved names."""
     found: dict[str, dict[str, set[str]]] = {}
-    for profile in ElementTree.parse(CONFIG / 'sros2_policy.xml').iter('profile'):
+    for profile in policy_of().iter('profile'):
         node = profile.get('node')
         kinds = found[node] = {kind: set() for kind in KINDS}
         for group in profile:
+            if group.tag == 'actions':
+                continue
             (verb,) = group.keys()
             assert group.get(verb) == 'ALLOW'
             names = {entry.text.replace('~', f'/{node}', 1) for entry in group}
@@ -68,6 +93,59 @@ def test_policy_equals_topics_and_services_of_live_graph(graph):
     for node, kinds in policy.items():
         for kind, names in kinds.items():
             assert live[node][kind] == names, f'{node}: {kind}'
+
+
+@pytest.mark.parametrize('by', ['action', 'cancel'])
+def test_policy_covers_supervisor_that_calls_an_action(processes, listener, calibration, by):
+    processes.start(
+        'viva_ros.nodes', 'supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+        '-p', f'retry.by:={by}',
+    )  # fmt: skip
+    policy, end = allowed()['supervisor'], time.monotonic() + PATIENCE
+    wanted = {
+        kind: {f'{name}/_action/{part}' for name in called() for part in parts}
+        for kind, parts in CALL.items()
+    }
+
+    def beyond() -> dict[str, set[str]]:
+        """Return what the node has that the policy without actions does not allow."""
+        if 'supervisor' not in listener.get_node_names():
+            return {}
+        return {
+            kind: {name for name, _ in getattr(listener, method)('supervisor', '/')} - policy[kind]
+            - {BOND}
+            for kind, method in KINDS.items()
+        }  # fmt: skip
+
+    def is_whole() -> bool:
+        found = beyond()
+        return found == wanted if by == 'action' else bool(found.get('services request'))
+
+    while not is_whole() and time.monotonic() < end:
+        time.sleep(0.2)
+    found = beyond()
+    assert found and all(found[kind] <= wanted[kind] for kind in wanted), found
+    if by == 'action':
+        assert found == wanted
+
+
+@pytest.mark.fast
+def test_policy_has_the_form_of_sros2():
+    """As in policy.xsd of sros2, version 0.2.0."""
+    root = policy_of()
+    assert (root.tag, root.attrib) == ('policy', {'version': '0.2.0'})
+    (enclaves,) = root
+    assert enclaves.tag == 'enclaves' and len(enclaves)
+    for enclave in enclaves:
+        assert enclave.tag == 'enclave' and set(enclave.attrib) == {'path'}
+        (profiles,) = enclave
+        assert profiles.tag == 'profiles' and not profiles.attrib
+        for profile in profiles:
+            assert profile.tag == 'profile' and set(profile.attrib) == {'ns', 'node'}
+            for rule in profile:
+                verbs, entry = RULES[rule.tag]
+                assert set(rule.attrib) <= verbs and set(rule.attrib.values()) == {'ALLOW'}
+                assert len(rule) and all(one.tag == entry and one.text for one in rule)
 
 
 def test_every_node_has_an_enclave():

@@ -42,7 +42,8 @@ def write_video_folder(
     else:
         pq.write_table(content, folder / table)
     for name, frames in ({'top.mp4': ROWS} if videos is None else videos).items():
-        encode(folder / name, map(numbered, range(frames)), fps)
+        codec = 'av1' if name.endswith(('.mp4', '.mkv')) else 'h264'  # others do not hold AV1
+        encode(folder / name, map(numbered, range(frames)), fps, codec)
     return folder
 
 

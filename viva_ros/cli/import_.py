@@ -32,11 +32,12 @@ from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_ro
 from viva_ros.data.conversion.convert import ImportEmptyError, ImportJob, import_all
 from viva_ros.data.conversion.guess import guess
 from viva_ros.data.conversion.workspace import Unit
+from viva_ros.data.lerobot.video import CODEC, ENCODERS
 from viva_ros.data.open import common_map, find, open_unmapped
 from viva_ros.data.recording import Recording
 from viva_ros.robot.topic_map import HIGHEST_RATE, TopicMap, load_map
 
-MOST = 8  # processes by default: each takes up to 300 MB of memory
+MOST = 8  # processes by default: each takes up to 360 MB of memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = import_all(
             paths, topics, outcomes, args.out, command_line('import'),
-            partial(run, args.processes or default_processes()),
+            partial(run, args.processes or default_processes()), args.codec,
         )  # fmt: skip
     except ImportEmptyError as error:
         show(error.rows, console, '')
@@ -110,6 +111,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     outcome.add_argument(
         '--labels', type=Path, help='CSV of outcomes: file,success[,failure,task]'
     )
+    parser.add_argument(
+        '--codec', choices=sorted(ENCODERS), default=CODEC,
+        help='Codec of the videos; h264 is decoded faster, its encoder is GPL (default: av1)',
+    )  # fmt: skip
     parser.add_argument(
         '--processes', type=positive,
         help=f'Number of worker processes; default: one for each CPU, at most {MOST}',

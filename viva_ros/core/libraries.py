@@ -61,7 +61,7 @@ LIBRARIES: Final = {
     'peft': Library('peft>=0.17,<0.20', 'train'),
     'py_trees': Library('py_trees>=2.3,<3', 'bt'),
     'pyarrow': Library('pyarrow>=17,<26', 'data'),
-    'ray': Library('ray>=2.48,<3', 'ray'),
+    'ray': Library('ray>=2.54,<3', 'ray'),
     'rich': Library('rich>=13,<16', apt='python3-rich'),
     'rosbags': Library('rosbags>=0.10.11,<0.12', 'data'),
     'safetensors': Library('safetensors>=0.5,<1', 'train'),

@@ -16,7 +16,7 @@ SHORT, LONG = 100, 300  # pictures
 BYTES = (LONG - SHORT) * 3 * SIZE[0] * SIZE[1]  # 46 MB
 HD = (1080, 1920)
 #: Bytes; images in Parquet are read by pages, whose size is a choice of the writer.
-BOUNDS = {**dict.fromkeys(STREAMS, 300e6), 'lerobot_images': 700e6}
+BOUNDS = {**dict.fromkeys(STREAMS, 360e6), 'lerobot_images': 700e6}
 #: Imports episodes one after the other; prints the peak memory of each, bytes.
 SCRIPT = """
 import sys

@@ -10,6 +10,7 @@ import pytest
 from support.lerobot_datasets import FPS, KEY, number_of, numbered, write_lerobot
 
 from viva_ros.cli.main import main
+from viva_ros.data.lerobot.thread_priority import without_real_time
 from viva_ros.data.open import find, open_recording
 from viva_ros.data.segmentation import episodes_of
 
@@ -27,6 +28,8 @@ def encode_again(path: Path, encoder: str, numbers: range) -> None:
     with av.open(path, 'w') as file:
         stream: Any = file.add_stream(encoder, rate=FPS, options=ENCODERS[encoder])
         stream.width, stream.height, stream.pix_fmt = 80, 48, 'yuv420p'
+        with without_real_time():
+            stream.codec_context.open()
         for number in numbers:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format='rgb24')))
         file.mux(stream.encode())

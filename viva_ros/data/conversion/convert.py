@@ -35,7 +35,7 @@ from viva_ros.data.formats import content_hash
 from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
-from viva_ros.data.lerobot.video import encode
+from viva_ros.data.lerobot.video import CODEC, check_codec, encode
 from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import identity, open_unmapped, resolve
@@ -43,7 +43,7 @@ from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import ImportLimits, TopicMap
 
-FORMAT: Final = 5  # of a unit; units of another format are imported again
+FORMAT: Final = 6  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
@@ -66,10 +66,12 @@ class ImportJob:
     One recording of an import.
 
     :param name: of its episode in the dataset
+    :param codec: of its videos
     """
 
     path: Path
     name: str
+    codec: str = CODEC
 
 
 #: Applies a function to all jobs, in this process or in others; the units are in order.
@@ -87,7 +89,7 @@ def import_one(
     :raises RecordingError: if the recording cannot be read, or the disk is full
     """
     path, name = job.path, job.name
-    key = key_of(path, name, topic_map, outcomes)
+    key = key_of(job, topic_map, outcomes)
     unit = staging.find(key)
     if unit is not None and not any(row['refused'] for row in unit.figures):
         return unit
@@ -96,8 +98,8 @@ def import_one(
         lack = ''
         try:
             with staging.begin(key) as folder:
-                content = _make(path, name, topic_map, outcomes, folder)
-                if key_of(path, name, topic_map, outcomes) != key:
+                content = _make(job, topic_map, outcomes, folder)
+                if key_of(job, topic_map, outcomes) != key:
                     text = 'changed while it was imported: wait until it is written, import again'
                     content = _refusal(name, path, 'recording-changed', text)
                 staging.finish_unit(folder, content)
@@ -156,21 +158,22 @@ def _name(path: Path, roots: Sequence[Path], with_root: bool) -> str:
     return '/'.join(parts)
 
 
-def key_of(path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes) -> str:
-    """Return a hash that changes with the recording, its name, the map and the labels."""
+def key_of(job: ImportJob, topic_map: TopicMap, outcomes: Outcomes) -> str:
+    """Return a hash that changes with the recording, its name, the map, labels and codec."""
     definitions = topic_map.definitions
     types = content_hash(definitions) if definitions and definitions.is_dir() else ''
     made_of = [
-        FORMAT, identity(resolve(path)), name, topic_map.text, topic_map.rate, types, outcomes.key,
-        outcomes.place(path),
+        FORMAT, identity(resolve(job.path)), job.name, job.codec, topic_map.text, topic_map.rate,
+        types, outcomes.key, outcomes.place(job.path),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
 def _make(
-    path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes, folder: Path
-) -> dict[str, Any]:
+    job: ImportJob, topic_map: TopicMap, outcomes: Outcomes, folder: Path
+) -> dict[str, Any]:  # fmt: skip
     """Import all episodes of a recording; return the description of the unit."""
+    path, name = job.path, job.name
     try:
         with one_recording(path):
             recording = with_definitions(open_unmapped(path), topic_map.definitions)
@@ -190,9 +193,10 @@ def _make(
     for number, raw in enumerate(found):
         part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
         raw = replace(raw, name=f'{name}{part}')
+        place = _Place(folder, number, job.codec)
         try:
             with one_recording(path, but=(OSError,)):  # such as that of a full disk
-                own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
+                own, episode = _import_episode(raw, recording, topic_map, outcomes, place)
         except RecordingError as error:
             own, episode = Figures(raw.name, str(path)).refuse(error.code, str(error)), None
         figures.append(asdict(own))
@@ -216,8 +220,7 @@ def _import_episode(
     recording: Recording,
     topic_map: TopicMap,
     outcomes: Outcomes,
-    folder: Path,
-    number: int,
+    place: '_Place',
 ) -> tuple[Figures, dict[str, Any] | None]:
     try:
         rate = rate_of(recording, topic_map)
@@ -234,10 +237,10 @@ def _import_episode(
     if figures.refused:
         return figures, None
     try:
-        written, notes = _write(raw, rate, moments, label, folder, number, limits)
+        written, notes = _write(raw, rate, moments, label, place, limits)
     except RecordingError as error:
         _keep_lack_of_memory(error)
-        for leftover in folder.glob(f'{number}.*'):
+        for leftover in place.folder.glob(f'{place.number}.*'):
             leftover.unlink()
         return figures.refuse(error.code, str(error)), None
     figures = replace(figures, notes=(*figures.notes, *notes))
@@ -252,27 +255,40 @@ def _check_cameras(raw: RawEpisode) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of an episode are written, and the codec of its videos."""
+
+    folder: Path
+    number: int
+    codec: str
+
+    def file(self, kind: str) -> Path:
+        """Return the file of a camera or vector."""
+        return self.folder / f'{self.number}.{kind}'
+
+
 def _write(
-    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int,
-    limits: ImportLimits,
+    raw: RawEpisode, fps: int, moments: Stamps, label: Label, place: _Place, limits: ImportLimits
 ) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
     """Write one episode; return its description, and notes on its images."""
     sizes, pictures, notes = {}, {}, []
     for camera, frames in raw.cameras.items():
         stream = _CameraStream(camera, frames, moments, raw, limits)
-        encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
+        encode(place.file(f'{camera}.mp4'), stream.images(), fps, place.codec)
         sizes[camera], pictures[camera] = stream.size, stream.colours.statistics()
         notes += stream.notes
     names = {STATE: [n for group in raw.joints for n in group.names]}
-    _save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
+    _save(place.file(f'{STATE}.npy'), joints_at(raw.joints, moments).astype(np.float32))
     if raw.action:
         names[ACTION] = [n for group in raw.action for n in group.names]
         rows = joints_at(raw.action, moments).astype(np.float32)
-        _save(folder / f'{number}.{ACTION}.npy', rows)
-    shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
+        _save(place.file(f'{ACTION}.npy'), rows)
+    shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes, place.codec)
     written = {
-        'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
-        'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
+        'number': place.number, 'name': raw.name, 'source': str(raw.source),
+        'label': asdict(label), 'start': int(moments[0]), 'length': len(moments),
+        'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
         'origins': _origins(raw, label),
     }  # fmt: skip
@@ -380,13 +396,14 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
 
 def import_all(
     paths: Sequence[Path], topic_map: TopicMap, outcomes: Outcomes, out: Path, command: str = '',
-    run: Run = map,
+    run: Run = map, codec: str = CODEC,
 ) -> dict[str, Any]:  # fmt: skip
     """
     Import recordings into a new dataset.
 
     :param command: command line for the report
     :param run: imports each recording, here or in other processes, and shows the progress
+    :param codec: of the videos, one of ``ENCODERS``
     :returns: the report, which is also written into the dataset
     :raises ImportEmptyError: if no episode could be imported
     :raises RecordingError: if the disk is full
@@ -400,13 +417,14 @@ def import_all(
         )
     check_table(outcomes.table, paths)
     names = names_of(paths, outcomes.roots)
-    keys = [key_of(path, names[path], topic_map, outcomes) for path in paths]
+    jobs = [ImportJob(path, names[path], codec) for path in paths]
+    keys = [key_of(job, topic_map, outcomes) for job in jobs]
     made_of = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
     if out.exists():
         return _existing_report(out, made_of)
+    check_codec(codec)
     staging = Staging(out)
     with staging.locked():
-        jobs = [ImportJob(path, names[path]) for path in paths]
         units = list(run(partial(import_one, topic_map, outcomes, staging), jobs))
         episodes, shape = matching_episodes(units)
         rows = [row for unit in units for row in unit.figures]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from viva_ros.data.lerobot.video import KEY_EVERY, QUALITY, pixel_format
+from viva_ros.data.lerobot.video import CODEC, ENCODERS
 
 VERSION: Final = 'v3.0'
 INFO, STATS, TASKS = 'meta/info.json', 'meta/stats.json', 'meta/tasks.parquet'
@@ -49,19 +49,21 @@ class Shape:
     :param fps: Hz
     :param action_names: empty without actions
     :param sizes: camera to (height, width), px
+    :param codec: of the videos
     """
 
     fps: int
     joint_names: tuple[str, ...]
     action_names: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int]]
+    codec: str = CODEC
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON."""
         sizes = {camera: list(size) for camera, size in self.sizes.items()}
         return {
             'fps': self.fps, 'joint_names': list(self.joint_names),
-            'action_names': list(self.action_names), 'sizes': sizes,
+            'action_names': list(self.action_names), 'sizes': sizes, 'codec': self.codec,
         }  # fmt: skip
 
     @classmethod
@@ -70,7 +72,7 @@ class Shape:
         sizes = {camera: (int(h), int(w)) for camera, (h, w) in content['sizes'].items()}
         return cls(
             int(content['fps']), tuple(content['joint_names']), tuple(content['action_names']),
-            sizes,
+            sizes, content['codec'],
         )  # fmt: skip
 
     def difference(self, other: 'Shape') -> str:
@@ -99,15 +101,16 @@ def features(shape: Shape) -> dict[str, Any]:
         key: {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
         for key, names in vectors(shape).items()
     }
+    encoder = ENCODERS[shape.codec]
     for camera, (height, width) in shape.sizes.items():
         found[f'{IMAGES}{camera}'] = {
             'dtype': 'video', 'shape': [height, width, 3],
             'names': ['height', 'width', 'channels'],
             'info': {
-                'video.height': height, 'video.width': width, 'video.codec': 'h264',
-                'video.pix_fmt': pixel_format(height, width), 'is_depth_map': False,
+                'video.height': height, 'video.width': width, 'video.codec': shape.codec,
+                'video.pix_fmt': encoder.pixel_format(height, width), 'is_depth_map': False,
                 'video.fps': shape.fps, 'video.channels': 3, 'has_audio': False,
-                'video.g': KEY_EVERY, 'video.crf': QUALITY,
+                'video.g': encoder.key_every, 'video.crf': encoder.quality,
             },
         }  # fmt: skip
     for key, kind in INDEX_COLUMNS.items():

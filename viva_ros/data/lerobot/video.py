@@ -1,17 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Video of camera images: H.264 in MP4, lossy, which all players and LeRobot read.
+Video of camera images in MP4, lossy: AV1 by default, which browsers and LeRobot read.
 
-A key frame every ``KEY_EVERY`` frames and no B-frames: a seek decodes few frames, and videos are
-joined by copying packets. Images with an odd width or height are written with 4:4:4 chroma instead
-of 4:2:0.
+Frequent key frames and no B-frames: a seek decodes few frames, and videos are joined by copying
+packets. AV1 has the values of LeRobot's own writer and a free encoder (SVT-AV1); H.264 is decoded
+faster, and its encoder (x264) is under the GPL. Videos of all codecs are read.
 """
 
 import collections
+import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -20,38 +21,85 @@ from typing import Any, Final, overload
 
 import av
 import numpy as np
-from av.error import ExternalError, FFmpegError
+from av.error import ArgumentError, ExternalError, FFmpegError
 from numpy.typing import NDArray
 
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.input_limits import PIXEL_LIMIT
 from viva_ros.core.memory import REMEDY
 from viva_ros.core.observation import Image
 from viva_ros.core.regular_file import check_regular
 from viva_ros.data.file_signature import content_fault
+from viva_ros.data.lerobot.thread_priority import without_real_time
 
-CODEC: Final = 'libx264'
-KEY_EVERY: Final = 4  # frames
-QUALITY: Final = 18  # CRF; lower is better, 18 is visually almost lossless
-OPTIONS: Final = {
-    'crf': str(QUALITY), 'preset': 'veryfast', 'g': str(KEY_EVERY), 'bf': '0', 'sc_threshold': '0',
-    'tune': 'fastdecode', 'threads': '1',  # decoded 3 times as fast at the same PSNR, 18 % larger
+AV1_LEAST: Final = (4, 4)  # width and height, px
+AV1_MOST: Final = (16384, 8704)  # px
+
+
+@dataclass(frozen=True)
+class VideoEncoder:
+    """
+    An encoder of FFmpeg, with the options of datasets.
+
+    :param library: name of the encoder
+    :param key_every: distance of key frames
+    :param quality: CRF; lower is better
+    """
+
+    library: str
+    key_every: int
+    quality: int
+    options: Mapping[str, str]
+
+    def pixel_format(self, height: int, width: int) -> str:
+        """Return the pixel format for an image size, px."""
+        odd = height % 2 or width % 2  # AV1 has 4:2:0 of odd sizes, H.264 has not
+        return 'yuv444p' if odd and self.library == 'libx264' else 'yuv420p'
+
+    def all_options(self) -> dict[str, str]:
+        """Return all options for FFmpeg."""
+        return {'crf': str(self.quality), 'g': str(self.key_every), **self.options}
+
+
+CODEC: Final = 'av1'  # default
+#: Codecs by the name of ``--codec``, which is also that of FFmpeg and of ``video.codec``.
+ENCODERS: Final[Mapping[str, VideoEncoder]] = {
+    'av1': VideoEncoder('libsvtav1', 2, 30, {
+        'preset': '9',  # the fastest without a warning of SVT-AV1 of visible artefacts
+        'svtav1-params': 'pred-struct=1:lp=1',  # no B-frames; the bytes do not depend on lp
+    }),
+    'h264': VideoEncoder('libx264', 4, 18, {
+        'preset': 'veryfast', 'bf': '0', 'sc_threshold': '0', 'tune': 'fastdecode', 'threads': '1',
+    }),
 }  # fmt: skip
 GREY_DEPTH: Final = re.compile(r'gr[ae]y(9|1\d)')  # pixel formats with more than 8 bits
+INSTALL: Final = 'install the wheel, "pip install --force-reinstall --no-deps --only-binary av av"'
 KEPT: Final = 8  # decoded images of one camera in memory
 
 
-def pixel_format(height: int, width: int) -> str:
-    """Return the pixel format for an image size, px."""
-    return 'yuv444p' if height % 2 or width % 2 else 'yuv420p'
+def check_codec(codec: str) -> None:
+    """
+    Check that the installed FFmpeg encodes a codec.
+
+    :raises ConfigurationError: if it does not; the text names the codecs that it encodes
+    """
+    if ENCODERS[codec].library in av.codecs_available:
+        return
+    usable = [f'use --codec {n}' for n, e in ENCODERS.items() if e.library in av.codecs_available]
+    raise ConfigurationError(
+        'video-encoder-missing',
+        f'FFmpeg of PyAV {av.__version__} has no encoder {ENCODERS[codec].library} for codec '
+        f'{codec}: {", or ".join([*usable, INSTALL])}',
+    )
 
 
-def encode(path: Path, images: Iterable[Image], fps: int) -> int:
+def encode(path: Path, images: Iterable[Image], fps: int, codec: str = CODEC) -> int:
     """
     Write images of one size as a video; image i has the time i / fps, s.
 
     :param images: (H, W, 3) RGB each
     :param fps: Hz
+    :param codec: one of ``ENCODERS``
     :returns: number of images
     :raises OSError: if the file cannot be written
     :raises RecordingError: if an image cannot be encoded
@@ -61,7 +109,7 @@ def encode(path: Path, images: Iterable[Image], fps: int) -> int:
         stream: Any = None
         for image in images:
             if stream is None:
-                stream = _stream(out, fps, *image.shape[:2])
+                stream = _stream(out, fps, codec, *image.shape[:2])
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')
             frame.pts, frame.time_base = count, Fraction(1, fps)
             out.mux(_encoded(stream, frame))
@@ -76,12 +124,17 @@ def _encoded(stream: Any, frame: av.VideoFrame | None) -> Any:
     """Return the packets of an image, or the last ones."""
     try:
         return stream.encode(frame)
-    except ExternalError as error:  # x264 does not tell a lack of memory from other errors
-        raise RecordingError(
-            'image-encoder',
-            f'images of {stream.width} x {stream.height} pixels cannot be encoded ({error}): '
-            f'memory does not suffice, or they are too large; {REMEDY}',
-        ) from error
+    except (ArgumentError, ExternalError) as error:
+        raise _not_encoded(stream, error) from error
+
+
+def _not_encoded(stream: Any, error: Exception) -> RecordingError:
+    """Return the error of an encoder, which does not tell a lack of memory from others."""
+    return RecordingError(
+        'image-encoder',
+        f'images of {stream.width} x {stream.height} pixels cannot be encoded ({error}): '
+        f'memory does not suffice, or they are too large; {REMEDY}',
+    )
 
 
 def _check(path: Path, expected: int) -> None:
@@ -99,11 +152,25 @@ def _check(path: Path, expected: int) -> None:
         raise OSError(f'{path} has {count} images of {expected}')
 
 
-def _stream(out: Any, fps: int, height: int, width: int) -> Any:
-    stream = out.add_stream(CODEC, rate=fps, options=OPTIONS)
+def _stream(out: Any, fps: int, codec: str, height: int, width: int) -> Any:
+    encoder = ENCODERS[codec]
+    sides = zip(AV1_LEAST, (width, height), AV1_MOST, strict=True)
+    if codec == 'av1' and not all(least <= side <= most for least, side, most in sides):
+        raise RecordingError(
+            'video-image-size',
+            f'images of {width} x {height} pixels cannot be written as AV1, which has '
+            f'{AV1_LEAST[0]} x {AV1_LEAST[1]} to {AV1_MOST[0]} x {AV1_MOST[1]}: use --codec h264',
+        )
+    os.environ.setdefault('SVT_LOG', '0')  # it prints its settings for each video
+    stream = out.add_stream(encoder.library, rate=fps, options=encoder.all_options())
     stream.width, stream.height = width, height
-    stream.pix_fmt = pixel_format(height, width)
+    stream.pix_fmt = encoder.pixel_format(height, width)
     stream.time_base = stream.codec_context.time_base = Fraction(1, fps)
+    try:
+        with without_real_time():  # SVT-AV1 asks for it when it is opened
+            stream.codec_context.open()
+    except (ArgumentError, ExternalError) as error:
+        raise _not_encoded(stream, error) from error
     return stream
 
 
@@ -120,8 +187,9 @@ def join(parts: Sequence[Path], counts: Sequence[int], out: Path, fps: int) -> N
         for part, count in zip(parts, counts, strict=True):
             with av.open(str(part)) as source:
                 video = source.streams.video[0]
-                if stream is None:
-                    stream, head = target.add_stream_from_template(video), codec_header(video)
+                if stream is None:  # opaque: FFmpeg's decoder of AV1 has no encoder of its name
+                    stream = target.add_stream_from_template(video, opaque=True)
+                    head = codec_header(video)
                 if codec_header(video) != head:
                     raise RecordingError(
                         'video-encoding', f'{part} has another encoding than {parts[0]}'
@@ -266,8 +334,7 @@ class VideoImages(Sequence[Image]):
         index = index_of(self._path)
         try:
             time = int(index.times[number])
-            near = self._reached >= 0 and 0 < number - self._reached <= 2 * KEY_EVERY
-            frame = self._read(time) if near else None
+            frame = self._read(time) if self._is_near(index, number) else None
             for back in () if frame is not None else (0, 1, len(index.keys)):
                 frame = self._seek(index, time, back)
                 if frame is not None:
@@ -288,6 +355,12 @@ class VideoImages(Sequence[Image]):
                 'no colour camera; name the cameras in the map',
             )
         return np.asarray(frame.to_ndarray(format='rgb24'), dtype=np.uint8)
+
+    def _is_near(self, index: VideoIndex, number: int) -> bool:
+        """Return whether a frame is reached by decoding on, with no more frames than a seek."""
+        key = int(np.searchsorted(index.keys, index.times[number], side='right')) - 1
+        first = int(np.searchsorted(index.times, index.keys[key])) if key >= 0 else 0
+        return max(0, first - 1) <= self._reached < number
 
     def _read(self, time: int) -> Any:
         """Return the frame of a time among those that follow; None if it is not there."""
