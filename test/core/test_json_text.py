@@ -14,10 +14,10 @@ from viva_ros.core.settings import SettingLimits
     ('data', 'named'),
     [
         (b'', 'Expecting value'), (b'\xff', 'utf-8'), (b'[]', 'must be an object'),
-        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "has 'c' twice"),
-        (b'[' * 1_000_000, 'nested'), (b'{"a":' * 1_000_000, 'nested'),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', 'has c twice'),
+        (b'[' * 1_000_000, 'more than 64 levels'), (b'{"a":' * 1_000_000, 'more than 64 levels'),
         (b'{"a":' * 33 + b'1' + b'}' * 33, 'more than 32 levels'),
-        (b'{"a": ' + b'9' * 10_000 + b'}', 'digits'),
+        (b'{"a": ' + b'9' * 10_000 + b'}', 'beyond 64 bits'),
     ],
     ids=range(8),
 )  # fmt: skip

@@ -47,6 +47,7 @@ SUPERVISORS = 'faults/test_supervisors.py::'
 SENDERS = 'faults/test_value_senders.py::'
 MONITOR = 'nodes/test_monitor.py::'
 OVERLOAD = 'faults/test_overload.py::'
+SUPPLY = 'test_supply_chain.py::'
 MALFORMED = 'faults/test_malformed_messages.py::'
 TRUST = 'faults/test_trust.py::'
 MANIFEST = 'engine/test_manifest.py::'
@@ -276,6 +277,15 @@ ROWS = (
         ('core/test_json_reader.py::test_content_that_no_reader_expects_is_refused',
          HOSTILE + 'test_yaml_that_no_reader_expects_is_refused',
          HOSTILE + 'test_rate_of_a_dataset_must_be_a_rate')),
+    Row(44, 'a dependency that is exchanged, unknown or vulnerable, or under another licence',
+        'locks with hashes, SBOM and licences of each version; no result without advisories; a '
+        'free video encoder without real-time priority',
+        (SUPPLY + 'test_locks_are_made_from_the_present_requirements',
+         SUPPLY + 'test_each_lock_entry_has_a_hash_and_one_version',
+         SUPPLY + 'test_licences_and_sbom_have_each_locked_version',
+         SUPPLY + 'test_audit_without_a_current_database_is_not_sound',
+         SUPPLY + 'test_audit_with_a_finding_fails_and_names_the_remedy',
+         'data/lerobot/test_video_encoders.py::test_encoder_never_has_real_time_priority')),
 )  # fmt: skip
 
 

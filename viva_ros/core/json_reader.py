@@ -58,15 +58,16 @@ def parse_json(text: str | bytes, limit: int = TEXT_LIMIT, finite: bool = True) 
     return content
 
 
-def check_content(content: Any, finite: bool = True) -> None:
+def check_content(content: Any, finite: bool = True, depth: int = DEPTH_LIMIT) -> None:
     """
     Check content of JSON or YAML: its depth, texts and numbers.
 
     :param finite: False allows NaN and infinite numbers
+    :param depth: most levels
     :raises ValueError: if it has too many levels, NUL, or a number that is refused
     """
     level: list[Any] = [content]
-    for _ in range(DEPTH_LIMIT + 1):
+    for _ in range(depth + 1):
         below: list[Any] = []
         for one in level:
             if isinstance(one, Mapping):
@@ -79,7 +80,7 @@ def check_content(content: Any, finite: bool = True) -> None:
         if not below:
             return
         level = below
-    raise ValueError(f'it has more than {DEPTH_LIMIT} levels')
+    raise ValueError(f'it has more than {depth} levels')
 
 
 def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""JSON of files that decide: sizes are bounded, names are unique, types and ranges are exact."""
+"""JSON of files that decide: on top of ``json_reader``, types and ranges are exact."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
+from viva_ros.core.json_reader import check_content, parse_json
 from viva_ros.core.settings import SettingLimits
 
 DEPTH: Final = 32  # of lists and objects in each other
@@ -18,37 +18,13 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """
     Parse the JSON object of a file whose size was checked.
 
-    :raises ValueError: if it is not UTF-8, no object, too deep, or has a name twice
+    :raises ValueError: if it is no object, or refused by ``json_reader``
     """
-    try:
-        content = json.loads(data.decode(), object_pairs_hook=_unique)
-    except RecursionError:
-        raise ValueError(f'it is nested more than {DEPTH} levels deep') from None
+    content = parse_json(data, len(data), finite=False)
     if not isinstance(content, dict):
         raise ValueError(f'it is {_shown(content)}, must be an object')
-    _check_depth(content)
+    check_content(content, finite=False, depth=DEPTH)
     return content
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in content:
-            raise ValueError(f'it has {_shown(name)} twice')
-        content[name] = value
-    return content
-
-
-def _check_depth(content: Any) -> None:
-    level = [content]
-    for _ in range(DEPTH):
-        level = [
-            inner for one in level if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]  # fmt: skip
-        if not level:
-            return
-    raise ValueError(f'it is nested more than {DEPTH} levels deep')
 
 
 def _shown(value: object) -> str:
