@@ -180,10 +180,12 @@ class History:
 
     def spans_of(self, level: int) -> Iterator[tuple[float, float]]:
         """Yield the spans of time in which the state had a level."""
-        ends = [one.at for one in self.states[1:]] + [self.end]
-        for one, end in zip(self.states, ends, strict=True):
-            if one.level == level:
-                yield one.at, end
+        return ((one.at, end) for one, end in self.lasting() if one.level == level)
+
+    def lasting(self) -> Iterator[tuple[RecordedState, float]]:
+        """Yield each state and its end."""
+        ends = [*(one.at for one in self.states[1:]), self.end]
+        return zip(self.states, ends, strict=True) if self.states else iter(())
 
     def of(self, *kinds: str, target: str = '') -> list[Disturbance]:
         """Return the disturbances of some kinds, and of a target if one is named."""

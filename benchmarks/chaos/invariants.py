@@ -172,8 +172,9 @@ def never_ok_unjudged(history: History, limits: Limits) -> Iterable[Violation]:
                 text = f'OK during {one.kind} of {one.target}'
                 yield Violation('never OK unjudged', max(at, begin), text)
     yield from _ok_without_values(history, limits)
-    for state in history.states:
-        if state.level == OK and not state.executing:
+    for state, end in history.lasting():
+        slack = limits.told + history.allowance(state.at, end)
+        if state.level == OK and not state.executing and end - state.at > slack:
             yield Violation('never OK unjudged', state.at, 'OK while the robot does not execute')
 
 

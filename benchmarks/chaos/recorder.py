@@ -91,7 +91,8 @@ class ChaosRecorder:
         gid = bytes((info.get('publisher_gid') or {}).get('data', b''))
         if gid not in self._nodes:
             self._nodes[gid], self._topic_of[gid] = '', topic
-        self._write(topic, kind, cdr, gid)
+        # Of receipt: a callback runs late after a flood.
+        self._write(topic, kind, cdr, gid, int(info.get('received_timestamp') or 0))
         if topic in ('/value', '/supervisor/state'):
             self._tell(kind, cdr)
 
@@ -126,8 +127,8 @@ class ChaosRecorder:
         text = json.dumps({'node': name, 'alive': event.alive_count > 0})
         self._write(LIVELINESS, String, bytes(serialize_message(String(data=text))), b'')
 
-    def _write(self, topic: str, kind: type, cdr: bytes, gid: bytes) -> None:
-        now = time.time_ns()
+    def _write(self, topic: str, kind: type, cdr: bytes, gid: bytes, received: int = 0) -> None:
+        now = received or time.time_ns()
         if (topic, gid) not in self._channels:
             type_name = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
             if type_name not in self._schemas:

@@ -221,6 +221,9 @@ def test_ok_without_values_or_execution_is_found():
     assert one == 'OK 10.10 s after the last known value of the monitor'
     still = replace(sound(), states=[RecordedState(99.0, OK, executing=False)])
     assert 'does not execute' in found(invariants.never_ok_unjudged, still)[0]
+    brief = [RecordedState(99.0, OK), RecordedState(105.0, OK, executing=False)]
+    brief.append(RecordedState(105.5, PAUSED, executing=False))
+    assert found(invariants.never_ok_unjudged, replace(sound(), states=brief)) == []
     paused = replace(sound(), states=[RecordedState(99.0, PAUSED, executing=False)])
     assert found(invariants.never_ok_unjudged, paused) == []
 
