@@ -12,6 +12,7 @@ from typing import Final
 DEEP: Final = 'JSON that is nested too deeply'
 KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
     'calibration': {
+        'OverflowError in core.detection.thresholds._expected': 'an integer of 400 digits',
         'AttributeError in core.detection.thresholds._expected':
             'a list or text in the place of an object',
         'AttributeError in core.detection.thresholds.parse':
@@ -22,6 +23,7 @@ KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
         'RecursionError in core.detection.thresholds.load': DEEP,
     },
     'engine_json': {
+        'AttributeError in engine.manifest.check_fingerprint': 'a provenance that is no object',
         'OverflowError in engine.manifest._parse': 'an infinite integer',
         'RecursionError in engine.manifest.read_manifest': DEEP,
         'TypeError in engine.manifest.<genexpr>': 'a tuple of no numbers',
@@ -54,6 +56,7 @@ KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
         'memory in live_CompressedImage': 'the size in the header of an image is believed',
     },
     'memory': {
+        'OverflowError in core.supervision_memory._read_episode': 'an infinite integer',
         'OverflowError in core.supervision_memory.<listcomp>': 'an integer of 400 digits',
         'OverflowError in core.supervision_memory._read_event': 'an infinite stamp',
         'RecursionError in core.supervision_memory.recall': DEEP,
@@ -66,6 +69,8 @@ KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
             'a level of an alert that does not exist',
     },
     'scores': {
+        'ValueError in scoring.store._stamps': 'columns of other types',
+        'IndexError in scoring.store.per_frame': 'columns of other types',
         'ArrowInvalid in scoring.store.<genexpr>': 'columns of other types',
         'ArrowTypeError in scoring.store.<genexpr>': 'columns of other types',
         'ArrowTypeError in scoring.store.episodes': 'columns of other types',
@@ -73,5 +78,8 @@ KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
     },
     'sqlite3': {
         'TypeError in data.bag.salvage._index': 'timestamps of messages that are no integers',
+    },
+    'png': {
+        'memory in png': 'the length of a chunk is believed',
     },
 }  # fmt: skip
