@@ -1,0 +1,81 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The disturbances of a run, drawn at random; a seed always gives the same schedule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+#: Kinds with their targets and weights.
+KINDS: Final[Mapping[str, tuple[Sequence[str], float]]] = {
+    'kill': (
+        ('monitor', 'supervisor', 'black_box', 'engine', 'head', 'wrist', 'robot'), 4.0,
+    ),
+    'stop': (
+        ('monitor', 'supervisor', 'black_box', 'engine', 'head', 'wrist', 'robot'), 4.0,
+    ),
+    'flood': (('alert', 'value', 'joint_states', 'head/image_raw', 'episode'), 2.0),
+    'replayed_values': (('value',), 1.5),
+    'unknown_values': (('value',), 1.5),
+    'foreign_values': (('value',), 1.5),
+    'second_monitor': (('monitor',), 1.0),
+    'second_supervisor': (('supervisor',), 1.0),
+    'second_camera': (('head',), 1.0),
+    'second_joints': (('joint_states',), 1.0),
+    'full_disk': (('black_box',), 1.0),
+    'hidden_engine': (('monitor',), 1.0),
+    'burners': (('cpu',), 1.0),
+    'parameters': (('monitor', 'supervisor', 'black_box'), 1.0),
+    'clock': (('negative', 'back', 'ahead', 'still'), 3.0),
+}  # fmt: skip
+GAPS: Final = (2.0, 7.0)  # s, from one begin to the next
+LENGTHS: Final = (1.5, 5.0)  # s
+WINDOW, MOST_KILLS = 60.0, 3  # s; of one node: a launch gives up after five restarts a minute
+PEACE: Final = 15.0  # s, at the begin and at the end: a start, and the recovery
+
+
+@dataclass(frozen=True)
+class Planned:
+    """
+    A disturbance to come.
+
+    :param at: since the begin, s
+    :param length: s; of no meaning for a kill
+    :param seed: of what is random in it
+    """
+
+    at: float
+    kind: str
+    target: str
+    length: float
+    seed: int
+
+
+def draw(seconds: float, seed: int, sim_time: bool = False) -> list[Planned]:
+    """
+    Return the schedule of a run.
+
+    :param seconds: length of the run
+    :param sim_time: whether the nodes follow /clock, which can then jump
+    """
+    random, found, at = Random(seed), list[Planned](), PEACE
+    names = [name for name in KINDS if sim_time or name != 'clock']
+    while at < seconds - PEACE:
+        (kind,) = random.choices(names, [KINDS[name][1] for name in names])
+        target = random.choice(KINDS[kind][0])
+        one = Planned(at, kind, target, random.uniform(*LENGTHS), random.randrange(2**31))
+        at += random.uniform(*GAPS)
+        if one.at + one.length > seconds - PEACE or _too_often(found, one):
+            continue
+        found.append(one)
+    return found
+
+
+def _too_often(before: Sequence[Planned], one: Planned) -> bool:
+    """Return whether a node would be restarted too often, or is disturbed already."""
+    ends = ('kill', 'hidden_engine')
+    same = [other for other in before if other.target == one.target]
+    recent = [other for other in same if other.kind in ends and one.at - other.at < WINDOW]
+    busy = any(one.at < other.at + other.length + 1.0 for other in same)
+    return busy or (one.kind in ends and len(recent) >= MOST_KILLS)
