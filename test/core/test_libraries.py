@@ -39,9 +39,9 @@ def test_requirements_equal_those_of_setup():
     for name, library in LIBRARIES.items():
         if not library.alone:
             assert library.requirement in required[library.extra], name
-    setup = (ROOT / 'scripts' / 'setup').read_text(encoding='utf-8')
+    lock = (ROOT / 'requirements' / 'lock' / 'robot_files.txt').read_text(encoding='utf-8')
     alone = [library for library in LIBRARIES.values() if library.alone]
-    assert all(f"pip install --no-deps '{library.requirement}'" in setup for library in alone)
+    assert all(f'\n{library.requirement} ' in lock for library in alone)
 
 
 def test_requirements_in_install_page_are_known():
@@ -53,7 +53,7 @@ def test_requirements_in_install_page_are_known():
 
 
 def test_every_imported_library_has_a_remedy():
-    bundled = {'tokenizers', 'ml_dtypes'}  # installed with transformers and onnx
+    bundled = {'tokenizers', 'ml_dtypes', 'lz4', 'zstandard'}  # of transformers, onnx and mcap
     of_vendors = {'tensorrt', 'pycuda', 'tensorrt_rtx'}
     known = sys.stdlib_module_names | LIBRARIES.keys() | libraries.ROS | {'viva_ros'}
     known = known | bundled | of_vendors

@@ -310,7 +310,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._values.follow_episode(episode.id if episode else '')
 
     def _on_lack(self, event: Event) -> None:
-        self._retries.drop()  # outdated when values return
+        if event.level == Level.UNKNOWN:
+            self._retries.drop()  # outdated when values return
+            self._detector.lose_values()
         self._publish(event, event.stamp)
 
     def _on_value(self, message: Value, info: Mapping[str, Any]) -> None:

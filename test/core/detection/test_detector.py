@@ -43,12 +43,23 @@ def test_clock_resumes_without_values_is_unknown_not_paused() -> None:
     run(detector, series([0.1, 0.2]))
     detector.update(11 * S, None, '/clock stands still', 'a', kind='paused')
     assert detector.level == Level.PAUSED
-    stamps = [11 * S + tenth * S // 10 for tenth in range(15)]
-    events = [
-        e for at in stamps for e in detector.update(at, None, 'no camera', 'a', kind='stale')
-    ]
+    events = []
+    for tenth in range(15):
+        events += detector.update(11 * S + tenth * S // 10, None, 'no camera', 'a', kind='stale')
+        assert detector.level == Level.UNKNOWN
     assert brief(events) == [('unknown', 'UNKNOWN', 12.0)]
+
+
+def test_unknown_value_after_lost_values_keeps_level_unknown() -> None:
+    detector = Detector(SETTINGS, DROP)
+    run(detector, series([0.1, 0.2]))
+    assert detector.level == Level.OK
+    detector.lose_values()
     assert detector.level == Level.UNKNOWN
+    assert detector.update(15 * S, None, 'no camera', 'a') == []
+    assert detector.level == Level.UNKNOWN
+    assert detector.update(15 * S + S // 5, 0.2, '', 'a') == []
+    assert detector.level == Level.OK
 
 
 def test_unknown_before_a_pause_is_reported_again_after_it() -> None:

@@ -171,6 +171,10 @@ class Detector:
         self._bank = RuleBank(self._settings.rules, expected)
         self._reset()
 
+    def lose_values(self) -> None:
+        """Set that values ceased to arrive: the level is UNKNOWN until a known one does."""
+        self._unknown.hold()
+
     def restart_windows(self) -> None:
         """Forget the values so far: the next ones cannot be compared with them."""
         self._smoother.reset()
@@ -226,8 +230,11 @@ class Detector:
 
     def _add_unknown(self, stamp: int, fault: str) -> list[Event]:
         resumed, self._stopped = self._stopped, False
+        again = resumed and self._unknown.lasting
+        if resumed and not again:
+            self.lose_values()
         onset = self._unknown.add(stamp)
-        if onset is None and not (resumed and self._unknown.lasting):
+        if onset is None and not again:
             return []
         return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, fault, onset)]
 

@@ -39,6 +39,12 @@ class UnknownRun:
     def reset(self, began: int | None = None) -> None:
         """End the run; or begin one at a stamp that changes the level at once."""
         self._began, self.lasting, self._reported = began, began is not None, False
+        self._held = False
+
+    def hold(self) -> None:
+        """Hold the level at UNKNOWN until ``end``, without a begin: no value has arrived."""
+        self.reset()
+        self.lasting = self._held = True
 
     def add(self, stamp: int) -> int | None:
         """Add an unknown value; return the begin of the run, once, when it changes the level."""
@@ -51,7 +57,8 @@ class UnknownRun:
 
     def end(self) -> int | None:
         """End the run; return its begin if it has changed the level."""
-        began = self._began if self.lasting else None
+        told = self._reported if self._held else self.lasting
+        began = self._began if told else None
         self.reset()
         return began
 
