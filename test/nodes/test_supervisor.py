@@ -90,6 +90,23 @@ def test_silence_and_unknown_are_reported_without_retry(robot, start_supervisor)
     assert robot.asked == 0
 
 
+def test_unknown_values_after_silence_keep_the_level_unknown(robot, start_supervisor):
+    start_supervisor(*LIVE, '-p', 'silence.silence_after:=2.0')
+    robot.ready()
+    robot.hold(0.5, lambda: robot.level == Alert.OK, 'the first value')
+    wait(lambda: is_silent(robot), 'silence')
+    states, alerts = len(robot.states), len(robot.alerts)
+    hostile = 'gone\n\x1b[31m[/bold]' + 'x' * 100_000
+    robot.hold(
+        None, lambda: 'unknown' in kinds(robot.alerts[alerts:]), 'unknown', reason=hostile
+    )  # fmt: skip
+    assert {state.level for state in robot.states[states - 1 :]} == {Alert.UNKNOWN}
+    assert {alert.level for alert in robot.alerts[alerts:]} == {Alert.UNKNOWN}
+    told = robot.alerts[-1].text
+    assert 'gone\\n\\x1b[31m[/bold]xxx' in told and len(told) < 300
+    robot.hold(0.5, lambda: robot.level == Alert.OK, 'a known value')
+
+
 def test_pending_retry_is_cancelled_by_silence(robot, start_supervisor):
     robot.serve(accept=False, message='the gripper is hot')
     start_supervisor(*LIVE, *QUICK, '-p', 'silence.silence_after:=0.5', '-p', 'retry.backoff:=5.0')

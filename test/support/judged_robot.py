@@ -93,15 +93,18 @@ class JudgedRobot:
 
     def send(
         self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift',
-        age: float = 0.0, episode: str | None = None,
+        age: float = 0.0, episode: str | None = None, reason: str = 'the camera is gone',
     ) -> None:  # fmt: skip
         """
         Publish a value, None for unknown.
 
         :param age: of its stamp, s
         :param episode: None for the one that the supervisor announced
+        :param reason: of an unknown value
         """
-        self._publisher.publish(self.message(value, engine, task, age, episode))
+        message = self.message(value, engine, task, age, episode)
+        message.reason = reason if value is None else ''
+        self._publisher.publish(message)
 
     def message(
         self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift',

@@ -17,6 +17,7 @@ from typing import Any
 
 from viva_ros.core.episode_state import Episodes, EpisodeState
 from viva_ros.core.errors import VivaError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.engine.api import Engine
@@ -255,14 +256,14 @@ class Monitor(ManagedNode[MonitorSettings]):
             engine = self.preparation.take()
         except Exception as error:  # any error of a library
             text = error if isinstance(error, VivaError) else repr(error)
-            self._engine_fault = f'no engine for task {self._task!r}: {text}'
+            self._engine_fault = f'no engine for task {shown(self._task)!r}: {text}'
             self.get_logger().error(self._engine_fault)
             return
         expected = (self._info.cameras, self._info.joint_names, self._info.image_size)
         if (engine.info.cameras, engine.info.joint_names, engine.info.image_size) != expected:
             self._engine_fault = (
-                f'the engine for task {self._task!r} has other cameras, joints or image size: '
-                'set the parameters task and engine, and configure the monitor again'
+                f'the engine for task {shown(self._task)!r} has other cameras, joints or image '
+                'size: set the parameters task and engine, and configure the monitor again'
             )
             self.get_logger().error(self._engine_fault)
             self.preparation.discard(engine)

@@ -29,6 +29,7 @@ from viva_ros.core.detection.thresholds import TaskCalibrations
 from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.errors import CalibrationError, VivaError
 from viva_ros.core.events import Event, Level, worst
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
 from viva_ros.core.windows import RateMeter, is_slower
@@ -332,8 +333,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         kind = '' if known or self._engine_mismatch else message.reason_kind
         events = self._detector.update(
             to_ns(message.header.stamp), message.value if known else None,
-            self._engine_mismatch or message.reason, message.episode_id, to_details(message), kind,
-            message.executing,
+            self._engine_mismatch or shown(message.reason), message.episode_id,
+            to_details(message), kind, message.executing,
         )  # fmt: skip
         for event in events:
             self._note(event)
