@@ -53,7 +53,8 @@ def a_value(**changed: object) -> object:
     """Return a Value message."""
     content = {
         'header': header(5_000_000_123), 'status': 1, 'value': 0.25,
-        'reason_kind': '', 'reason': '', 'task': 'tray_lift', 'episode_id': 'e1', 'engine': 'f' * 16,
+        'reason_kind': '', 'reason': '', 'task': 'tray_lift', 'episode_id': 'e1',
+        'engine': 'f' * 16,
         'executing': False,
         'session_id': 7, 'rate': 10.0, 'latency': 0.1, 'skew': 0.0,
         'progress': math.nan, 'success_probability': math.nan,
