@@ -1,5 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
 import os
 from dataclasses import replace
@@ -29,6 +30,12 @@ CALL = Event(
     NAN,
     'a',
     'retry budget used (2 of 2)',
+)
+EVENT = '{"kind": "drop", "stamp": 5, "onset": 3, "episode": "a", "text": "x"}'
+STORED = (
+    '{"format": "viva_ros supervision 3", "asked": [1000000.0], '
+    f'"operator": {EVENT}, "latched": {EVENT}, '
+    '"episode": {"id": "e", "task": "t", "used": 1, "retrying": true, "begun": false}}'
 )
 LATCH = Event(Level.LATCHED, 'drop', 5, 3, NAN, NAN, NAN, 'a', 'the value fell')
 
@@ -114,17 +121,47 @@ def test_renamed_kinds_of_event_are_read(tmp_path: Path, stored: str, kind: str)
     assert operator is not None and operator.kind == kind
 
 
-@pytest.mark.parametrize(
-    'content', ['', '{', '[]', '{"format": "viva_ros retries 0"}',
-                '{"format": "viva_ros supervision 3", "asked": [], "operator": 3}'],
-)  # fmt: skip
+def stored(**changed: object) -> str:
+    """Return a file with changed entries; those with a dot are in an object."""
+    content = json.loads(STORED)
+    for name, value in changed.items():
+        place, _, field = name.partition('__')
+        content[place] = {**content[place], field: value} if field else value
+    return json.dumps(content)
+
+
+DAMAGED = {
+    'empty': '', 'torn': '{', 'list': '[]', 'format': '{"format": "viva_ros retries 0"}',
+    'missing': '{"format": "viva_ros supervision 3"}', 'deep': '[' * 9999,
+    'operator number': stored(operator=3), 'operator list': stored(operator=['a']),
+    'asked object': stored(asked={}), 'asked text': stored(asked=['1e6']),
+    'asked true': stored(asked=[True]), 'asked nan': stored(asked=[math.nan]),
+    'asked infinite': stored(asked=[math.inf]), 'asked huge': stored(asked=[10**400]),
+    'stamp infinite': stored(operator__stamp=math.inf),
+    'stamp fraction': stored(latched__stamp=1.5), 'stamp huge': stored(latched__onset=10**30),
+    'kind': stored(operator__kind=None), 'text': stored(operator__text=5),
+    'used infinite': stored(episode__used=math.inf), 'used negative': stored(episode__used=-1),
+    'used text': stored(episode__used='1'), 'retrying text': stored(episode__retrying='false'),
+    'id': stored(episode__id=['e']), 'not UTF-8': 'ÿ',
+}  # fmt: skip
+
+
+def test_stored_memory_is_read(tmp_path: Path) -> None:
+    path = tmp_path / 'retries.json'
+    path.write_text(stored())
+    read = SupervisionMemory(path).recall(DAY, 20)
+    assert read.episode == OpenEpisode('e', 't', 1, retrying=True)
+    assert read.operator is not None and read.latched is not None
+
+
+@pytest.mark.parametrize('content', DAMAGED.values(), ids=DAMAGED)
 def test_damaged_memory_is_renamed_and_spends_the_budget(tmp_path: Path, content: str) -> None:
     path = tmp_path / 'retries.json'
-    path.write_text(content)
+    path.write_text(content, encoding='latin-1')
     memory = SupervisionMemory(path)
     with raises('supervision-memory-damaged', path, 'spent for an hour', 'retries.damaged'):
         memory.recall(DAY, 3)
-    assert path.with_suffix('.damaged').read_text() == content
+    assert path.with_suffix('.damaged').read_text('latin-1') == content
     memory.change(latched=LATCH)  # the next write keeps the budget spent
     assert SupervisionMemory(path).recall(DAY, 3) == SupervisionRecord((DAY,) * 3, latched=LATCH)
 

@@ -71,6 +71,17 @@ def test_trained_episodes_are_those_of_training_and_validation(
     assert trained_episodes(tmp_path / 'elsewhere') is None
 
 
+@pytest.mark.parametrize(
+    'parts', [['a'], 'a', {'train': 'ab'}, {'train': 5}, {'train': [5]}, {'train': {'a': 1}}]
+)
+def test_invalid_training_episodes_of_an_engine_are_refused(
+    make_engine: MakeEngine, parts: object
+) -> None:
+    folder = make_engine(provenance={'training': {'episode_identities': parts}})
+    with raises('training-identities-invalid', folder, 'episode_identities', 'viva export'):
+        trained_episodes(folder)
+
+
 def test_trained_episodes_of_a_checkpoint_are_read_from_it(tmp_path: Path) -> None:
     path = tmp_path / 'model.json'
     path.write_text('{"provenance": {"episode_identities": {"train": ["a"]}}}')

@@ -216,6 +216,24 @@ def test_png_larger_than_opencv_decodes_is_refused() -> None:
         decode_compressed('png', bytes(huge))
 
 
+@pytest.mark.parametrize('kind', [b'IDAT', b'IEND', b'tEXt', b'iCCP', b'fdAT'])
+@pytest.mark.parametrize('beyond', [1, 1 << 20, (1 << 31) - 1, (1 << 32) - 1])
+def test_png_with_a_chunk_beyond_its_data_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch, kind: bytes, beyond: int
+) -> None:
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('memory of that size is taken'))
+    length = min(len(PNG) - 45 + beyond, (1 << 32) - 1)  # without headers, checksums and IHDR
+    with raises('png-damaged', f'{len(PNG)} bytes', of=InputError):
+        decode_compressed('png', PNG[:33] + length.to_bytes(4) + kind + PNG[41:])
+
+
+def test_bytes_behind_a_png_never_reach_the_decoder() -> None:
+    behind = (1 << 31).to_bytes(4) + b'IDAT' + bytes(99)
+    np.testing.assert_array_equal(
+        decode_compressed('png', saved(chart(), '.png') + behind), chart()
+    )
+
+
 @given(at=st.integers(8, len(PNG) - 1), flipped=st.integers(1, 255))
 def test_damaged_png_gives_image_or_input_error(at: int, flipped: int) -> None:
     data = bytearray(PNG)

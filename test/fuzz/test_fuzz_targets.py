@@ -19,7 +19,7 @@ from fuzz.targets import TARGETS
 from viva_ros.core.errors import InputError
 from viva_ros.data.formats import FORMATS
 
-FILES, OTHERS = 5, 80  # new inputs of each reader of recordings, and of each other one
+FILES, OTHERS = 3, 40  # new inputs of each reader of recordings, and of each other one
 CORPUS = Path(__file__).parent / 'corpus'
 LARGEST = 1 << 20  # bytes of the corpus
 CRASHES = sorted(path for path in CORPUS.glob('*/*') if path.is_file())

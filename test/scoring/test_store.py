@@ -1,9 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
 
@@ -171,6 +173,82 @@ def test_table_of_other_format_is_refused(tmp_path) -> None:
     path = tmp_path / 'x_values.parquet'
     write_table(path, pa.table({'value': [1.0]}))
     with raises('table-invalid', path, 'format'):
+        read_scored(path)
+
+
+def changed_column(table: pa.Table, name: str, column: list, kind=None) -> pa.Table:
+    """Return a table with another column of a name."""
+    at = table.column_names.index(name) if name in table.column_names else table.num_columns
+    table = table.remove_column(at) if at < table.num_columns else table
+    return table.add_column(at, name, pa.array(column, kind))
+
+
+OTHER_COLUMNS = {
+    'missing': lambda table: table.drop_columns(['alarm']),
+    'twice': lambda table: table.append_column('value', table['value']),
+    'text': lambda table: changed_column(table, 'value', ['1'] * 3),
+    'all null': lambda table: changed_column(table, 'success', [None] * 3),
+    'float frame': lambda table: changed_column(table, 'frame', [0.0, 1.0, 2.0]),
+    'list': lambda table: changed_column(table, 'frame', [[1]] * 3),
+    'struct': lambda table: changed_column(table, 'stamp', [{'a': 1}] * 3),
+    'frame beyond': lambda table: changed_column(table, 'frame', [0, 1, 1 << 62]),
+    'null stamp': lambda table: changed_column(table, 'stamp', [1, None, 2], pa.int64()),
+    'null status': lambda table: changed_column(table, 'status', [None] * 3, pa.string()),
+    'text forecast': lambda table: changed_column(table, 'forecast.a', ['x'] * 3),
+    'rows lost': lambda table: table.slice(1),
+}
+
+
+@pytest.mark.parametrize('change', OTHER_COLUMNS.values(), ids=OTHER_COLUMNS)
+def test_table_with_other_columns_is_refused(tmp_path, change) -> None:
+    path = tmp_path / 'x_values.parquet'
+    written(path, scores(sample(0, 0.1), sample(2, 0.3)), [timeline(3)])
+    assert len(read_scored(path).episodes) == 1
+    write_table(path, change(pq.read_table(path)))
+    with raises('table-invalid', path, "'viva score'"):
+        read_scored(path)
+
+
+def with_entry(table: pa.Table, name: str, value: object) -> pa.Table:
+    """Return a table with another entry of its metadata."""
+    entry = {f'viva.{name}'.encode(): json.dumps(value).encode()}
+    return table.replace_schema_metadata({**table.schema.metadata, **entry})
+
+
+OTHER_METADATA = {
+    'episodes': [None, {}, [1], [{'episode': 0}]], 'made_of': [None, [], {'rate': 'x'},
+    {'rate': 0.0}, {'input': [3]}, {'input': 'x'}], 'alarms': [[{'level': 9}], 'x'],
+    'calibration': [[], 'x'], 'summary': [3],
+}  # fmt: skip
+OTHER_ENTRY = {
+    'frames': [0, -1, 4, 1e9, '3', 10**18], 'begin': ['x', 1.5, 10**19], 'end': [None],
+    'corrections': [3, [[1.0]], [[0.0, 'x']], ['ab']], 'success': [1, 'true'], 'id': [None],
+    'trained': ['no'], 'identities': ['ab', [1]], 'control_rate': ['x', [5.0]], 'other': [1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'), [(name, one) for name, some in OTHER_METADATA.items() for one in some]
+)
+def test_table_with_other_metadata_is_refused(tmp_path, name: str, value: object) -> None:
+    path = tmp_path / 'x_values.parquet'
+    written(path, scores(sample(0, 0.1)), [timeline(3)])
+    write_table(path, with_entry(pq.read_table(path), name, value))
+    with raises('table-invalid', path, name, "'viva score'"):
+        read_scored(path)
+    assert not is_whole(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'), [(name, one) for name, some in OTHER_ENTRY.items() for one in some]
+)
+def test_table_with_another_episode_entry_is_refused(tmp_path, name: str, value: object) -> None:
+    path = tmp_path / 'x_values.parquet'
+    written(path, scores(sample(0, 0.1)), [timeline(3)])
+    (entry,) = read_scored(path).header['episodes']
+    changed = [{**entry, name: value}]
+    write_table(path, with_entry(pq.read_table(path), 'episodes', changed))
+    with raises('table-invalid', path, "'viva score'"):
         read_scored(path)
 
 

@@ -176,6 +176,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.robot.rosetta': 'the format of another project, apart from ours',
     'viva_ros.scoring.ray_workers': 'needs an optional library',
     'viva_ros.scoring.run': 'the work of `viva score`',
+    'viva_ros.scoring.table_checks': 'what is checked in a table, apart from what is read',
     'viva_ros.scoring.workers': 'processes, apart from the job of each',
     'viva_ros.sim.ground_truth': 'judgement of an episode, without physics',
     'viva_ros.sim.recording': 'the work of `viva record`',

@@ -61,6 +61,17 @@ def whole(name: str, value: object, low: int, high: int) -> int:
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """
+    Return true or false.
+
+    :raises ValueError: with name, value and what is allowed
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f'{name} is {_shown(value)}, must be true or false')
+    return value
+
+
 def text(name: str, value: object, longest: int = LONGEST_TEXT) -> str:
     """
     Return a text, which may be empty.

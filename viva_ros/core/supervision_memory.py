@@ -12,7 +12,7 @@ requested.
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,9 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.core.files import write_atomically
+from viva_ros.core.json_text import entries, flag, members, number, parse_object, text, whole
+from viva_ros.core.regular_file import read_limited
+from viva_ros.core.settings import SettingLimits
 
 #: Format 1 has retries only; format 2 has 'latched' as true or false.
 FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2', 'viva_ros supervision 3')
@@ -31,6 +34,9 @@ RENAMED_KINDS: Final = {
     'retry_budget': 'retry_budget_exhausted', 'retry_blocked': 'retry_suppressed',
 }  # fmt: skip
 EARLIER: Final = 100  # earlier owners that a lock file lists at most
+LARGEST_FILE: Final = 1 << 24  # bytes
+MOST: Final = 1 << 20  # retries, and characters of a text
+LATEST: Final = (1 << 63) - 1  # stamp, ns
 
 
 @dataclass(frozen=True)
@@ -90,20 +96,11 @@ class SupervisionMemory:
         :raises VivaError: if the file exists and cannot be read
         """
         try:
-            read = json.loads(self.path.read_text(encoding='utf-8'))
-            if read['format'] not in FORMATS:
-                raise ValueError(f'format is {read["format"]!r}, must be {FORMATS[-1]!r}')
-            recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
-            self.content = SupervisionRecord(
-                tuple(min(at, now) for at in recent),
-                _read_event(read.get('operator'), Level.NEEDS_OPERATOR),
-                _read_episode(read.get('episode')),
-                _read_event(read.get('latched'), Level.LATCHED),
-            )
+            self.content = _read_record(read_limited(self.path, LARGEST_FILE), now)
             self._unwritten = False
         except FileNotFoundError:
             self.content = SupervisionRecord()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError) as error:
             renamed = self.path.with_suffix('.damaged')
             with suppress(OSError):
                 self.path.replace(renamed)
@@ -232,25 +229,49 @@ def _event_to_dict(event: Event | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _read_event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | None:
+def _read_record(data: bytes, now: float) -> SupervisionRecord:
+    """
+    Read the content of the file.
+
+    :param now: wall clock, s; later retries count as just requested
+    :raises KeyError: if a field is missing
+    :raises ValueError: if one has another type, or is out of range
+    """
+    read = parse_object(data)
+    if read['format'] not in FORMATS:
+        raise ValueError(f'format is {read["format"]!r}, must be {FORMATS[-1]!r}')
+    asked = [number('asked', at, SettingLimits()) for at in entries('asked', read['asked'], MOST)]
+    return SupervisionRecord(
+        tuple(min(at, now) for at in asked if now - at < HOUR),
+        _read_event('operator', read.get('operator'), Level.NEEDS_OPERATOR),
+        _read_episode('episode', read.get('episode')),
+        _read_event('latched', read.get('latched'), Level.LATCHED),
+    )
+
+
+def _read_event(name: str, read: object, level: Level) -> Event | None:
     if read is None or read is False:
         return None
     if read is True:
         read = {'kind': 'recovered', 'stamp': 0, 'onset': 0, 'episode': '', 'text': 'not known'}
-    kind = str(read['kind'])
+    event = members(name, read)
+    kind = text(f'{name}.kind', event['kind'], MOST)
+    stamp, onset = (
+        whole(f'{name}.{key}', event[key], -LATEST, LATEST) for key in ('stamp', 'onset')
+    )
     return Event(
-        level, RENAMED_KINDS.get(kind, kind), int(read['stamp']), int(read['onset']), math.nan,
-        math.nan, math.nan, str(read['episode']), str(read['text']),
+        level, RENAMED_KINDS.get(kind, kind), stamp, onset, math.nan, math.nan, math.nan,
+        text(f'{name}.episode', event['episode'], MOST), text(f'{name}.text', event['text'], MOST),
     )  # fmt: skip
 
 
-def _read_episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
+def _read_episode(name: str, read: object) -> OpenEpisode | None:
     if read is None:
         return None
+    episode = members(name, read)
     return OpenEpisode(
-        str(read['id']),
-        str(read['task']),
-        int(read['used']),
-        bool(read.get('retrying', False)),
-        bool(read.get('begun', False)),
-    )
+        text(f'{name}.id', episode['id'], MOST), text(f'{name}.task', episode['task'], MOST),
+        whole(f'{name}.used', episode['used'], 0, MOST),
+        flag(f'{name}.retrying', episode.get('retrying', False)),
+        flag(f'{name}.begun', episode.get('begun', False)),
+    )  # fmt: skip

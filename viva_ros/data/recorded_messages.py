@@ -5,10 +5,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
+from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
+from viva_ros.core.foreign_text import shown_list
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import Recording
+
+REMEDY: Final = (
+    'copy it from the original, read it with the version that wrote it, or leave it out'
+)
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,16 @@ def stamp_of_event(run: Sequence[TruthMessage], name: str) -> float:
 
 
 def values(recording: Recording) -> list[ValueMessage]:
-    """Return the published values in the order of receipt."""
+    """
+    Return the published values in the order of receipt.
+
+    :raises RecordingError: if one has not a stamp for each input, or an input twice
+    """
     return [
         ValueMessage(
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
             m.reason_kind, m.reason, m.task, m.episode_id, m.engine,
-            {n: from_time(s) for n, s in zip(m.input_names, m.input_stamps, strict=True)},
+            _inputs(recording, m),
             float(getattr(m, 'progress', math.nan)),
             float(getattr(m, 'success_probability', math.nan)),
             bool(getattr(m, 'executing', True)),
@@ -112,16 +123,42 @@ def values(recording: Recording) -> list[ValueMessage]:
     ]  # fmt: skip
 
 
+def _inputs(recording: Recording, message: Any) -> dict[str, int]:
+    names, stamps = message.input_names, message.input_stamps
+    if len({*names}) != len(stamps) or len(names) != len(stamps):
+        raise RecordingError(
+            'value-inputs',
+            f'recording {recording.path} has a value with {len(stamps)} stamps of inputs '
+            f'{shown_list(names)}, must have one for each, and each input once: {REMEDY}',
+        )
+    return {name: from_time(stamp) for name, stamp in zip(names, stamps, strict=True)}
+
+
 def alerts(recording: Recording) -> list[Event]:
-    """Return the events of the published alerts in the order of receipt."""
+    """
+    Return the events of the published alerts in the order of receipt.
+
+    :raises RecordingError: if the level of one does not exist
+    """
     return [
         Event(
-            Level(m.level), m.kind, from_time(m.header.stamp), from_time(m.onset),
+            _level(recording, m), m.kind, from_time(m.header.stamp), from_time(m.onset),
             float(m.value), float(m.statistic), float(m.threshold), m.episode_id, m.text,
             float(getattr(m, 'alpha', math.nan)),
         )
         for _, m in recording.messages('alert')
     ]  # fmt: skip
+
+
+def _level(recording: Recording, message: Any) -> Level:
+    try:
+        return Level(message.level)
+    except ValueError as error:
+        raise RecordingError(
+            'alert-level',
+            f'recording {recording.path} has an alert of level {message.level}, must be 0 to '
+            f'{max(Level)}: {REMEDY}',
+        ) from error
 
 
 def truth(recording: Recording) -> list[TruthMessage]:

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-from av.error import FFmpegError
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import TABLE_LIMIT
@@ -35,6 +33,7 @@ from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recordi
 from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps, words
 from viva_ros.data.segmentation import LABEL, TASK
 from viva_ros.data.table_limits import check_table, open_table
+from viva_ros.data.video_file import open_video
 
 VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
 OTHER_VIDEOS: Final = ('.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv')  # they are left out
@@ -426,12 +425,9 @@ def _is_number(value: object) -> bool:
 
 def _is_grey_depth(path: Path) -> bool:
     """Return whether a video has more than 8 bits of grey."""
-    try:
-        with av.open(str(path)) as container:
-            context: Any = container.streams.video[0].codec_context
-            return bool(GREY_DEPTH.match(str(context.pix_fmt or '')))
-    except (FFmpegError, OSError, IndexError):
-        return False  # ``index_of`` names the reason
+    container, stream = open_video(path)
+    with container:
+        return bool(GREY_DEPTH.match(stream.codec_context.format.name))
 
 
 def constant_rate(path: Path) -> float | None:
@@ -441,8 +437,9 @@ def constant_rate(path: Path) -> float | None:
     :raises RecordingError: if it cannot be read
     """
     index = index_of(path)
-    with av.open(str(path)) as container:
-        average = container.streams.video[0].average_rate
+    container, stream = open_video(path)
+    with container:
+        average = stream.average_rate
     if not average or len(index) < 2:
         return None
     steps = (index.times - index.times[0]) * float(index.unit)

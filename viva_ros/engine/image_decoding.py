@@ -263,6 +263,7 @@ def _damaged_png(data: Data) -> InputError:
 
 PNG_TEXTS: Final = (b'zTXt', b'iTXt', b'iCCP')  # compressed: each may be 8 MB in memory
 TEXTS: Final = 16  # of these in a file
+PNG_END: Final = b'IEND'  # kind of the last chunk
 PNG_HEADER: Final = 26  # bytes, to the bits and the kind of a sample
 PNG_GREY: Final = (0, 4)  # kinds: without and with alpha
 
@@ -274,7 +275,7 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
         raise InputError(
             'png-format', f'compressed image begins with {header[:4].hex()!r}: it is not a PNG'
         )
-    _check_chunks(data)
+    content = _checked_chunks(data)
     is_wide = len(header) == PNG_HEADER and header[24] == 16
     is_known = described.mosaic or described.wide_grey
     if is_wide and header[25] in PNG_GREY and not is_known:
@@ -286,7 +287,7 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
         )
     form = cv2.IMREAD_UNCHANGED if is_wide or described.mosaic else cv2.IMREAD_COLOR
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), form)
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), form)
     except cv2.error as error:  # such as a size beyond the limit of OpenCV
         raise _damaged_png(data) from error
     if pixels is None:
@@ -300,14 +301,17 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
     return to_rgb(samples, {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}[channels])
 
 
-def _check_chunks(data: Data) -> None:
+def _checked_chunks(data: Data) -> memoryview:
     """
-    Check the sizes in the headers of a PNG, and the number of its compressed texts.
+    Return the chunks of a PNG, without what follows the last.
 
-    :raises InputError: if one is above the limit
+    OpenCV takes as much memory as a chunk has bytes by its length, so each must be in the data.
+
+    :raises InputError: if a chunk is not whole, one has a size above the limit, or there are too
+        many compressed texts
     """
-    view, at, texts = np.frombuffer(data, dtype=np.uint8).data, len(PNG_MAGIC), 0
-    while at + 8 <= len(view):
+    view, at, texts, kind = np.frombuffer(data, dtype=np.uint8).data, len(PNG_MAGIC), 0, b''
+    while kind != PNG_END and at + 8 <= len(view):
         length, kind = int.from_bytes(view[at : at + 4]), bytes(view[at + 4 : at + 8])
         begin = at + 8 + (4 if kind == b'fcTL' else 0)  # behind the number of a frame
         if kind in (b'IHDR', b'fcTL') and begin + 8 <= len(view):
@@ -321,6 +325,9 @@ def _check_chunks(data: Data) -> None:
             f'PNG of {len(view)} bytes has {texts} compressed texts, at most {TEXTS} are read: '
             'save it without metadata, or leave the recording out',
         )
+    if kind != PNG_END or at > len(view):
+        raise _damaged_png(data)
+    return view[:at]
 
 
 def _demosaic(samples: NDArray[np.uint8], described: CompressedFormat, codec: str) -> Image:

@@ -29,7 +29,7 @@ from viva_ros.core.detection.thresholds import (
 from viva_ros.core.errors import CalibrationError, EngineError, VivaError
 from viva_ros.core.file_lock import NO_FLOCK
 from viva_ros.core.files import write_atomically
-from viva_ros.core.json_text import parse_object
+from viva_ros.core.json_text import entries, members, parse_object, text
 from viva_ros.core.trusted_files import OpenFile, OpenFolder, writers
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import BACKENDS
@@ -60,6 +60,7 @@ AGAIN: Final = "make it with 'viva export', or fetch it again"
 CHECKPOINT_FILE: Final = 'model.json'  # in a folder with a checkpoint alone
 WEIGHTS_FILE: Final = 'model.safetensors'
 IDENTITIES: Final = 'episode_identities'  # key in the provenance of the training
+MOST_EPISODES: Final = 10_000_000  # of a training
 #: Names of files that a reader of this package or a library may take.
 DECIDES: Final = re.compile(
     r'engine\.(onnx|plan)|model\.json|calibration_.*\.json'
@@ -310,10 +311,31 @@ def trained_episodes(folder: Path) -> frozenset[str] | None:
         training = _read_checkpoint(opened).get('provenance')
     else:
         training = None
-    parts = training.get(IDENTITIES) if isinstance(training, Mapping) else None
-    if not isinstance(parts, Mapping):
+    try:
+        return _identities(training)
+    except ValueError as error:
+        raise EngineError(
+            'training-identities-invalid',
+            f'{folder} names its training episodes in an invalid way ({error}): {AGAIN}',
+        ) from error
+
+
+def _identities(training: object) -> frozenset[str] | None:
+    """
+    Return the identities in the provenance of a training; None if it lacks them.
+
+    A text in the place of a list would be read as characters, and no episode be recognised.
+
+    :raises ValueError: if they are no lists of texts
+    """
+    if not isinstance(training, Mapping) or training.get(IDENTITIES) is None:
         return None
-    return frozenset(str(one) for identities in parts.values() for one in identities) - {''}
+    parts = members(IDENTITIES, training[IDENTITIES])
+    return frozenset(
+        text(f'{IDENTITIES}.{part}', one)
+        for part, some in parts.items()
+        for one in entries(f'{IDENTITIES}.{part}', some, MOST_EPISODES)
+    ) - {''}
 
 
 def _read_checkpoint(folder: EngineFolder) -> dict[str, Any]:

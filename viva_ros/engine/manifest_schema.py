@@ -220,7 +220,12 @@ def _files(name: str, value: object) -> dict[str, ListedFile]:
     return found
 
 
-def _image_size(name: str, value: object) -> tuple[int, int]:
+def image_size(name: str, value: object) -> tuple[int, int]:
+    """
+    Return height and width of images, px.
+
+    :raises ValueError: with name, value and what is allowed
+    """
     sides = [whole(name, side, 1, LARGEST_IMAGE) for side in entries(name, value)]
     if len(sides) != 2:
         raise ValueError(f'{name} is {sides}, must be height and width')
@@ -297,7 +302,7 @@ def _hash_or_none(name: str, value: object) -> str:
 #: Field to its check, which returns its value.
 CHECKS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     'model': _word, 'sha256': lambda name, value: hexadecimal(name, value, DIGITS),
-    'cameras': names, 'image_size': _image_size, 'ranges': _ranges,
+    'cameras': names, 'image_size': image_size, 'ranges': _ranges,
     'horizon': lambda name, value: number(name, value, HORIZON), 'tasks': _tasks,
     'fingerprint': lambda name, value: hexadecimal(name, value, MARK), 'parity': _parity,
     'moments': lambda name, value: whole(name, value, 0, MOST), 'provenance': members,

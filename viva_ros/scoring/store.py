@@ -29,10 +29,12 @@ from viva_ros.core.json_reader import parse_json
 from viva_ros.core.observation import Array
 from viva_ros.data.open import identity, resolve
 from viva_ros.data.recording import recording_name
+from viva_ros.data.table_limits import check_table, open_table
 from viva_ros.engine.api import EngineInfo
 from viva_ros.scoring.frame_index import Timeline, place
 from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.smoothing import Mask, fill
+from viva_ros.scoring.table_checks import check_columns, check_frames, check_metadata
 
 FORMAT: Final = 'viva_ros values 1'
 PREFIX: Final = 'viva.'
@@ -319,7 +321,8 @@ def _read_corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask
 def header(path: Path) -> dict[str, Any] | None:
     """Return the metadata of a table; None if it is missing, torn or of another format."""
     try:
-        return _parse(pq.read_schema(path).metadata or {})
+        with open_table(path) as file:
+            return _parse(file.schema_arrow.metadata or {})
     except (OSError, pa.ArrowException, ValueError, KeyError):
         return None
 
@@ -334,6 +337,7 @@ def _parse(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     }  # fmt: skip
     if content['format'] != FORMAT:
         raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
+    check_metadata(content)
     return content
 
 
@@ -349,11 +353,12 @@ def read_scored(path: Path) -> Scored:
     :raises RecordingError: if the file is damaged or has another format
     """
     try:
-        table = pq.read_table(path)
+        with open_table(path) as file:
+            check_table(path, file)
+            table = file.read()
         content = _parse(table.schema.metadata or {})
-        missing = [name for name in SCHEMA.names if name not in table.column_names]
-        if missing:
-            raise ValueError(f'missing columns: {", ".join(missing)}')
+        check_columns(table, SCHEMA, (FORECAST, PROPRIO))
+        check_frames(content, table)
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         why = f'{type(error).__name__}: {error}'.splitlines()[0]
         raise RecordingError(
@@ -395,7 +400,7 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
     found = header(table_of(recording, folder))
     if found is None or (found['engine'], found['task']) != (info.fingerprint, task):
         return False
-    return bool(found['made_of']['input'] == identity(resolve(recording)))
+    return bool(found['made_of'].get('input') == identity(resolve(recording)))
 
 
 def read_samples(

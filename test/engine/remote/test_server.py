@@ -3,6 +3,7 @@
 """Several monitors on one server over real sockets; the server is a thread or a process."""
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -267,9 +268,23 @@ def test_greeting_of_other_version_or_content_is_refused():
     older = json.dumps({**greeting, 'version': 2}).encode()
     with raises('server-version', 'version 2', 'must be 3', 'install', of=EngineError):
         protocol.from_greeting(older, 'lift')
-    for packet in (b'HTTP/1.1 400', b'[]', json.dumps({'version': 3}).encode()):
+    for packet in (b'HTTP/1.1 400', b'[]', b'[' * 9999, json.dumps({'version': 3}).encode()):
         with raises('server-greeting', of=EngineError):
             protocol.from_greeting(packet, 'lift')
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [('cameras', 'head'), ('cameras', ['head', 'head']), ('joint_names', [1]), ('tasks', {}),
+     ('image_size', [9]), ('image_size', [9, math.inf]), ('image_size', [9, 10**15]),
+     ('horizon', math.nan), ('horizon', '1'), ('fingerprint', None), ('kind', []), ('why', 5),
+     ('fits', 'yes'), ('other', 1)],
+)  # fmt: skip
+def test_greeting_with_a_field_of_another_type_is_refused(field, value):
+    greeting = json.loads(protocol.greeting(INFO, 'lift'))
+    greeting['info'][field] = value
+    with raises('server-greeting', field, 'install', of=EngineError):
+        protocol.from_greeting(json.dumps(greeting).encode(), 'lift')
 
 
 def test_client_with_oversized_request_is_disconnected(address, serving):

@@ -29,8 +29,8 @@ from viva_ros.core.input_limits import PIXEL_LIMIT
 from viva_ros.core.memory import REMEDY
 from viva_ros.core.observation import Image
 from viva_ros.core.regular_file import check_regular
-from viva_ros.data.file_signature import content_fault
 from viva_ros.data.lerobot.thread_priority import without_real_time
+from viva_ros.data.video_file import open_video, unreadable
 
 AV1_LEAST: Final = (4, 4)  # width and height, px
 AV1_MOST: Final = (16384, 8704)  # px
@@ -185,8 +185,8 @@ def join(parts: Sequence[Path], counts: Sequence[int], out: Path, fps: int) -> N
         stream: Any = None
         before, head = 0, b''
         for part, count in zip(parts, counts, strict=True):
-            with av.open(str(part)) as source:
-                video = source.streams.video[0]
+            source, video = open_video(part)
+            with source:
                 if stream is None:  # opaque: FFmpeg's decoder of AV1 has no encoder of its name
                     stream = target.add_stream_from_template(video, opaque=True)
                     head = codec_header(video)
@@ -244,20 +244,13 @@ def index_of(path: Path) -> VideoIndex:
         stat = path.stat()
         return _index(path, stat.st_size, stat.st_mtime_ns)
     except (FFmpegError, OSError, IndexError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 @lru_cache(maxsize=256)
 def _index(path: Path, size: int, modified: int) -> VideoIndex:
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        height, width = stream.codec_context.height, stream.codec_context.width
-        if height * width > PIXEL_LIMIT:
-            raise RecordingError(
-                'video-pixels',
-                f'video {path} has images of {width} x {height} pixels by its header, at most '
-                f'{PIXEL_LIMIT} are decoded: convert it, or leave its episodes out',
-            )
+    container, stream = open_video(path)
+    with container:
         packets = [
             (packet.pts, packet.is_keyframe) for packet in container.demux(stream)
             if packet.pts is not None and packet.size and not packet.is_discard
@@ -279,17 +272,6 @@ def _index(path: Path, size: int, modified: int) -> VideoIndex:
     return VideoIndex(times, keys, unit)
 
 
-def _unreadable(path: Path, error: Exception) -> RecordingError:
-    reason = 'it does not exist' if isinstance(error, FileNotFoundError) else (
-        content_fault(path) or error
-    )  # fmt: skip
-    return RecordingError(
-        'video-unreadable',
-        f'video {path} cannot be read ({reason}): copy it from the original, or leave its '
-        'episodes out',
-    )
-
-
 class VideoImages(Sequence[Image]):
     """
     Images of a video, decoded on access; sequential access is the fastest.
@@ -300,6 +282,7 @@ class VideoImages(Sequence[Image]):
     def __init__(self, path: Path, frames: Sequence[int] | NDArray[np.int64]) -> None:
         self._path, self._rows = path, np.asarray(frames, dtype=np.int64)
         self._container: Any = None
+        self._stream: Any = None
         self._frames: Any = None
         self._reached = -1  # frame that was decoded last; -1 for none
         self._kept: collections.OrderedDict[int, Image] = collections.OrderedDict()
@@ -340,7 +323,7 @@ class VideoImages(Sequence[Image]):
                 if frame is not None:
                     break
         except (FFmpegError, OSError, IndexError) as error:
-            raise _unreadable(self._path, error) from error
+            raise unreadable(self._path, error) from error
         if frame is None:
             raise RecordingError(
                 'video-frame-missing',
@@ -372,10 +355,10 @@ class VideoImages(Sequence[Image]):
     def _seek(self, index: VideoIndex, time: int, back: int) -> Any:
         """Return the frame of a time, decoded from a key frame before it."""
         if self._container is None:
-            self._container = av.open(str(self._path))
-            context = self._container.streams.video[0].codec_context
+            self._container, self._stream = open_video(self._path)
+            context = self._stream.codec_context
             context.thread_count, context.options = 1, {'max_pixels': str(PIXEL_LIMIT)}
-        stream = self._container.streams.video[0]
+        stream = self._stream
         key = int(np.searchsorted(index.keys, time, side='right')) - 1 - back
         target = int(index.keys[max(0, key)]) if len(index.keys) else 0
         self._container.seek(target, stream=stream, backward=True)

@@ -13,19 +13,29 @@ import os
 import socket
 import stat
 import struct
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from shlex import quote
-from typing import Final
+from typing import Any, Final
 
 from viva_ros.core.errors import EngineError, UntrustedError
+from viva_ros.core.json_text import check_members, flag, members, names, number, parse_object, text
 from viva_ros.core.trusted_files import OpenFolder
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.manifest_schema import HORIZON, image_size
 
 VERSION: Final = 3
 NAME: Final = 'engine.sock'
 AUTO: Final = 'auto'  # as an address: the default
 ELSEWHERE: Final = "use a socket in a folder of your own, such as '~/.viva_ros/engine.sock'"
+ANOTHER: Final = 'install the same version of viva_ros for server and monitor'
+#: Fields of the description of an engine, and their checks.
+INFO: Final[Mapping[str, Callable[[str, object], Any]]] = {
+    'cameras': names, 'joint_names': names, 'tasks': names, 'image_size': image_size,
+    'horizon': lambda name, value: number(name, value, HORIZON), 'fingerprint': text,
+    'kind': text, 'library': text, 'device': text, 'why': text, 'fits': flag,
+}  # fmt: skip
 _CREDENTIALS: Final = struct.Struct('3i')  # pid, uid, gid
 
 
@@ -155,19 +165,17 @@ def from_greeting(packet: bytes, task: str) -> EngineInfo:
     :raises EngineError: if the server has another protocol version, or serves another task
     """
     try:
-        content = json.loads(packet)
+        content = parse_object(packet)
         if content['version'] != VERSION:
             raise EngineError(
                 'server-version',
-                f'the engine server has protocol version {content["version"]}, must be {VERSION}: '
-                'install the same version of viva_ros for server and monitor',
+                f'the engine server has protocol version {content["version"]!r}, must be '
+                f'{VERSION}: {ANOTHER}',
             )
-        served, fields = content['task'], dict(content['info'])
-        lists = {'cameras', 'joint_names', 'image_size', 'tasks'} & set(fields)
-        info = EngineInfo(**{**fields, **{name: tuple(fields[name]) for name in lists}})
-    except (ValueError, KeyError, TypeError) as error:
+        served, info = text('task', content['task']), _read_info(content['info'])
+    except (ValueError, KeyError) as error:
         raise EngineError(
-            'server-greeting', f'the greeting of the engine server is invalid ({error!r})'
+            'server-greeting', f'the greeting of the engine server is invalid ({error}): {ANOTHER}'
         ) from error
     if served != task:
         raise EngineError(
@@ -176,6 +184,17 @@ def from_greeting(packet: bytes, task: str) -> EngineInfo:
             f"'viva serve --task {task}'",
         )
     return info
+
+
+def _read_info(value: object) -> EngineInfo:
+    """
+    Read the description of an engine; types and ranges are exact.
+
+    :raises ValueError: with the field, its value and what is allowed
+    """
+    content = members('info', value)
+    check_members('info', content, {one.name for one in fields(EngineInfo)})
+    return EngineInfo(**{name: read(f'info.{name}', content[name]) for name, read in INFO.items()})
 
 
 def _runtime_folder() -> Path:
