@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 from support.errors import raises
 
@@ -27,6 +28,7 @@ from viva_ros.engine.image_decoding import ImageOptions
 from viva_ros.engine.image_encodings import ENCODINGS
 from viva_ros.nodes.convert import decode
 from viva_ros.nodes.image_bridge import CHANNELS, find_bridge, takes
+from viva_ros.nodes.image_messages import read_image
 
 needs_cv_bridge = pytest.mark.skipif(
     find_bridge().view is None,
@@ -194,6 +196,16 @@ def test_decode_orders_channels_of_the_view(encoding):
     expected = order.get(encoding, [0, 1, 2])
     assert decode(message, view=view).tolist() == [[expected] * 3] * 2
     assert seen == [message]
+
+
+@pytest.mark.parametrize('encoding', CHANNELS)
+def test_view_of_cv_bridge_reads_images_read_from_bytes(encoding):
+    names = {}
+    exec(VIEW, names)
+    message = image(encoding, padding=CHANNELS[encoding])
+    received = read_image(bytes(serialize_message(message)))
+    pixels = decode(received, view=names['CvBridge']().imgmsg_to_cv2)
+    np.testing.assert_array_equal(pixels, decode(message))
 
 
 def test_malformed_message_fails_before_cv_bridge():

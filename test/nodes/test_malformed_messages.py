@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from support.ros import PATIENCE
 
@@ -107,7 +107,7 @@ def test_exception_of_our_code_in_a_service_of_rclpy_is_not_swallowed(spinning):
     assert not is_raised_by_rclpy(caught.value)
 
 
-def test_half_images_are_counted_after_the_first(spinning):
+def test_half_images_are_counted_and_good_ones_arrive(spinning):
     node, spin = spinning
     heard = []
     node.create_subscription(Image, 'head/image_raw', heard.append, 10)
@@ -118,6 +118,18 @@ def test_half_images_are_counted_after_the_first(spinning):
     assert heard == [] and set(malformed_messages(node).counts) == {'/head/image_raw'}
     spin(lambda: len(heard) > 10, lambda: publisher.publish(good))
     assert bytes(heard[-1].data) == bytes(range(12))
+
+
+@pytest.mark.parametrize('kind', [String, Image, CompressedImage])
+@pytest.mark.parametrize('head', [b'\0\1\0\1', b'\0\1\0\2', b'\0\0\0\3', b'\0\1\0\0', b''])
+def test_message_without_content_is_counted_by_its_topic(spinning, kind, head):
+    node, spin = spinning
+    heard = []
+    node.create_subscription(kind, 'words', heard.append, 10)
+    publisher = node.create_publisher(kind, 'words', 10)
+    spin(lambda: malformed_messages(node).counts or heard, lambda: publisher.publish(head))
+    assert heard == []
+    assert set(malformed_messages(node).counts) == {'/words'}
 
 
 def test_report_warns_with_topic_reason_and_publishers(spinning):

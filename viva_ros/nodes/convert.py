@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -27,6 +27,12 @@ from viva_ros.engine.image_encodings import check_image
 from viva_ros.engine.video_decoding import DecodedPicture
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
+from viva_ros.nodes.image_messages import CompressedImageView, ImageView
+
+#: A camera's message, as rclpy deserializes it or as its bytes are read, or a picture of a video.
+ImageMessage: TypeAlias = (
+    Image | ImageView | CompressedImage | CompressedImageView | DecodedPicture
+)
 
 
 def to_ns(stamp: Time) -> int:
@@ -59,7 +65,7 @@ def publisher_of(info: Mapping[str, Any]) -> bytes:
     return bytes(gid['data']) if gid else b''
 
 
-def image_bytes(message: Image | CompressedImage | DecodedPicture) -> memoryview:
+def image_bytes(message: ImageMessage) -> memoryview:
     """Return the data of an image message as received, or the pixels of a video, uncopied."""
     if isinstance(message, DecodedPicture):
         return message.data.data
@@ -67,8 +73,8 @@ def image_bytes(message: Image | CompressedImage | DecodedPicture) -> memoryview
 
 
 def decode(
-    message: Image | CompressedImage | DecodedPicture, size: tuple[int, int] | None = None,
-    view: View | None = None, options: ImageOptions = AS_DECLARED,
+    message: ImageMessage, size: tuple[int, int] | None = None, view: View | None = None,
+    options: ImageOptions = AS_DECLARED,
 ) -> Pixels:  # fmt: skip
     """
     Decode an image message, or convert a picture of a video.
@@ -84,7 +90,7 @@ def decode(
     if isinstance(message, DecodedPicture):
         return reordered(message.data, options)
     data = image_bytes(message)
-    if isinstance(message, CompressedImage):
+    if isinstance(message, CompressedImage | CompressedImageView):
         return decode_compressed(message.format, data, size, options)
     layout = message.encoding, message.height, message.width, message.step
     if view is not None and options == AS_DECLARED and takes(message):

@@ -27,9 +27,10 @@ from sensor_msgs.msg import Image
 from viva_ros.core.errors import InputError
 from viva_ros.engine.image_decoding import view_image
 from viva_ros.engine.image_encodings import to_rgb
+from viva_ros.nodes.image_messages import ImageView
 
 CHANNELS: Final = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
-View = Callable[[Image], NDArray[np.uint8]]
+View = Callable[[Image | ImageView], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Bridge:
     why: str
 
 
-def takes(message: Image) -> bool:
+def takes(message: Image | ImageView) -> bool:
     """
     Return whether cv_bridge and our own code read a message equally.
 
@@ -56,7 +57,7 @@ def takes(message: Image) -> bool:
     return channels is not None and message.step % channels == 0 and not message.is_bigendian
 
 
-def view_by(view: View, message: Image) -> NDArray[np.uint8]:
+def view_by(view: View, message: Image | ImageView) -> NDArray[np.uint8]:
     """
     Return the RGB pixels of a checked message that ``takes`` accepts.
 

@@ -26,6 +26,7 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
 from viva_ros.nodes.convert import stamp_of
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.image_messages import reuse_freed_memory
 from viva_ros.nodes.malformed_messages import take_all
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 from viva_ros.nodes.robot_topics import (
@@ -136,6 +137,7 @@ class Inputs:
         :raises ConfigurationError: if the type of a topic is unknown or not installed
         """
         self._node, self._notify = node, notify
+        reuse_freed_memory()
         self.complete_at = 0.0
         self._use_receipt = settings.receive_time
         self._unstamped: set[str] = set()

@@ -5,11 +5,15 @@ Messages that cannot be read, from any participant of the domain: counted, repor
 
 Half a message, one of another version of its type, or a negative /clock must end no node. Only
 taking and deserializing is guarded; an exception of our callbacks ends the node with a traceback.
-Small messages are taken as bytes and deserialized here, so that each failure has a reason: Fast
-DDS drops what it cannot read without one. Images are taken directly, which is five times as fast;
-after one was lost the next ones are taken as bytes too. Of services and actions a failure is
-counted if rclpy raises it, also in its own services, such as set_parameters; Fast DDS drops the
-request. Its caller gets no answer.
+Messages are taken as bytes and read here, so that each failure has a reason: Fast DDS drops what
+it cannot read without one. A message without content is refused before Fast CDR reads it. Images
+are read without a copy of their pixels. Of services and actions a failure is counted if rclpy
+raises it, also in its own services, such as set_parameters; Fast DDS drops the request. Its caller
+gets no answer.
+
+Limit: rclpy cannot take requests, responses and the messages of actions as bytes. One without
+content, whose header announces padding, ends the process by SIGSEGV within Fast CDR 2.3. Only a
+participant that is let into the domain can send it: see SROS 2, and ROS_AUTOMATIC_DISCOVERY_RANGE.
 """
 
 import sys
@@ -27,14 +31,13 @@ from rclpy.subscription import Subscription
 from rclpy.time_source import TimeSource
 
 from viva_ros.nodes.diagnostics import OK, WARN, Report
-from viva_ros.nodes.robot_topics import IMAGE_TYPES, publishers_text
-from viva_ros.nodes.topic_recorder import type_name
+from viva_ros.nodes.image_messages import IMAGE_READERS, end_of_content
+from viva_ros.nodes.robot_topics import publishers_text
 
 InvalidHandle = rclpy_implementation.InvalidHandle
 LOG_PERIOD: Final = 10.0  # s, between two log lines on one topic
 RECENT: Final = 60.0  # s after a malformed message, /diagnostics warns
 LONGEST: Final = 160  # characters of a reason
-PROBES: Final = 5  # images taken as bytes after one was lost
 LATEST: Final = 2**31 - 86_400  # s; stamps of ROS end in 2038, forecasts need one day before
 UNLIMITED: Final = 1000  # messages of one poll, without a depth
 Work = Callable[[], Coroutine[None, None, None]]
@@ -113,9 +116,16 @@ def take_all(node: Node, subscription: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def read(node: Node, topic: str, cdr: bytes, kind: type) -> Any:
-    """Deserialize a message; None, and counted, if it cannot be read."""
+    """
+    Read a message; None, and counted, if it cannot be read.
+
+    :returns: a message of the type; for an Image or CompressedImage a view with the same fields
+    """
     try:
-        return deserialize_message(cdr, kind)
+        end_of_content(cdr)
+        return (
+            IMAGE_READERS[kind](cdr) if kind in IMAGE_READERS else deserialize_message(cdr, kind)
+        )
     except Exception as error:
         malformed_messages(node).add(topic, error)
         return None
@@ -139,20 +149,10 @@ class GuardedExecutor(SingleThreadedExecutor):
     coroutine: an exception of the callback arises later, outside of this guard.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._probes: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-
     def _take_subscription(self, subscription: Any) -> Work | None:
         if subscription.raw:
             return self._take(super()._take_subscription, subscription)
-        probes = self._probes.get(subscription, 0)
-        if type_name(subscription.msg_type) not in IMAGE_TYPES or probes:
-            return self._take(self._take_bytes, subscription)
-        work = self._take(super()._take_subscription, subscription)
-        if work is None:  # lost, or an event woke the executor
-            self._probes[subscription] = PROBES
-        return work
+        return self._take(self._take_bytes, subscription)
 
     def _take_bytes(self, subscription: Any) -> Work | None:
         with subscription.handle:
@@ -161,9 +161,6 @@ class GuardedExecutor(SingleThreadedExecutor):
             return None
         node, topic = self._node_of(subscription), subscription.topic_name
         message = read(node, topic, taken[0], subscription.msg_type)
-        if subscription in self._probes:
-            left = PROBES if message is None else self._probes[subscription] - 1
-            self._probes[subscription] = left
         if message is None:
             return None
         callback = subscription.callback
