@@ -35,23 +35,23 @@ from viva_ros.nodes.convert import (
     to_ns,
     to_time,
 )
+from viva_ros.nodes.image_messages import IMAGE_READERS, end_of_content
 from viva_ros.nodes.robot_topics import JointTopic
 from viva_ros.nodes.settings import BlackBoxSettings
 from viva_ros.robot.topic_map import JointSource
 
 NOW: Final = 1_700_000_000_000_000_000  # ns
 TOPIC: Final = '/x'
-HEAD: Final = 4  # bytes before the content of a message
 
 
 def received(kind: type) -> Callable[[bytes], Any]:
     """Return a function that takes a message from the middleware; None if that refuses it."""
 
     def take(cdr: bytes) -> Any:
-        if len(cdr) == HEAD and cdr[-1] & 3:  # padding beyond the end: Fast CDR reads past it
-            return None
         try:
-            return deserialize_message(cdr, kind)
+            end_of_content(cdr)
+            read = IMAGE_READERS.get(kind)
+            return read(cdr) if read else deserialize_message(cdr, kind)
         except Exception:  # rclpy raises its own errors of many types, never to a callback
             return None
 
