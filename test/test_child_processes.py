@@ -25,6 +25,11 @@ LISTED = {
     ('benchmarks/isolation.py', 'os.fork'): 'the fork runs its own code only',
     ('benchmarks/gpu/machine.py', 'subprocess.run'): 'nvidia-smi',
     ('benchmarks/isolation.py', 'multiprocessing.get_context'): 'measures multiprocessing',
+    ('benchmarks/chaos/runner.py', 'subprocess.Popen'): 'a shell that keeps a core busy',
+    ('benchmarks/overload/main.py', 'subprocess.Popen'): 'a shell that keeps a core busy',
+    ('scripts/supply_chain/audit.py', 'subprocess.run'): 'uv and pip-audit',
+    ('scripts/supply_chain/licences.py', 'subprocess.run'): 'pip, with -P',
+    ('scripts/supply_chain/lock.py', 'subprocess.run'): 'uv',
 }  # fmt: skip
 
 

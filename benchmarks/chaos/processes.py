@@ -5,7 +5,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import yaml
 
 from benchmarks.chaos.history import Sample
 from viva_ros.bringup.processes import environment
+from viva_ros.core.child_process import python_child
 
 NODES: Final = ('monitor', 'supervisor', 'black_box')
 SOURCES: Final = ('head', 'wrist', 'robot')
@@ -82,7 +82,7 @@ class Cell:
         is_piped = name in ('recorder', 'stranger')
         with (self.folder / f'{name}.log').open('ab') as log:
             return subprocess.Popen(
-                [sys.executable, '-m', module, *map(str, arguments)], env=self._env,
+                **python_child(module, *arguments, env=self._env),
                 stdin=subprocess.PIPE if is_piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if is_piped else log,
                 stderr=log if is_piped else subprocess.STDOUT,

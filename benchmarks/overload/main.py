@@ -35,6 +35,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from benchmarks.speed.processes import BenchError, end, environment, last_words
+from viva_ros.core.child_process import python_child
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.files import write_atomically
 from viva_ros.engine.manifest import read_manifest
@@ -253,7 +254,7 @@ class Bench:
         log = self._folder / f'{number}_{module}_{arguments[0] if arguments else ""}.log'
         with log.open('w') as words:
             process = subprocess.Popen(
-                [sys.executable, '-m', module, *arguments], env=self._env, text=True,
+                **python_child(module, *arguments, env=self._env), text=True,
                 stdin=subprocess.PIPE, start_new_session=True, stderr=words,
                 stdout=subprocess.PIPE if module.endswith('player') else words,
             )  # fmt: skip

@@ -154,7 +154,7 @@ def metadata_of(pins: Iterable[tuple[str, str]], python: str) -> dict[tuple[str,
         source, report = Path(temporary) / 'pins.txt', Path(temporary) / 'report.json'
         source.write_text('\n'.join(f'{n}=={v}' for n, v in wanted), encoding='utf-8')
         command = [
-            sys.executable, '-m', 'pip', '--disable-pip-version-check', 'install', '--quiet',
+            sys.executable, '-P', '-m', 'pip', '--disable-pip-version-check', 'install', '--quiet',
             '--dry-run', '--ignore-installed', '--no-deps', '--python-version', python,
             '--target', temporary, '--report', str(report), '--requirement', str(source),
         ]  # fmt: skip
