@@ -319,7 +319,7 @@ BOMBS = {
     'hdf5': (lambda folder: empty_hdf5(folder / 'a.hdf5'), 'hdf5-unreadable'),
 }
 SCRIPT = """
-import resource, sys
+import sys
 from pathlib import Path
 from viva_ros.core.errors import VivaError
 from viva_ros.data.open import find, open_recording
@@ -333,7 +333,8 @@ try:
             frames.images[0]
 except VivaError as error:
     code = error.code
-print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+status = Path('/proc/self/status').read_text().splitlines()
+print(code, 1024 * next(int(one.split()[1]) for one in status if one.startswith('VmHWM')))
 """
 
 

@@ -170,7 +170,7 @@ def test_rule_that_never_alarms_is_warned_about(start_supervisor, processes, cal
     process = start_supervisor()
     wait(lambda: 'watching' in processes.log(process), 'the supervisor')
     text = (
-        'the rule no_rise never raises an alarm: its threshold is 9, its largest possible value 2'
+        'the rule no_rise never raises an alarm: its threshold is 2, its largest possible value 2'
     )
     assert text in processes.log(process) and '--rules no_rise' in processes.log(process)
 

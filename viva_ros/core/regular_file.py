@@ -58,8 +58,9 @@ def read_limited(path: Path, limit: int = TEXT_LIMIT) -> bytes:
     :raises OSError: as ``open_regular``
     """
     with open_regular(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, limit) + 1)  # the size is allocated at once
+    if max(size, len(content)) > limit:
         raise ValueError(f'it has more than {limit} bytes')
     return content
 

@@ -178,10 +178,13 @@ def test_latency_is_relative_to_robots_with_own_engines():
      'bench-robot-ready', ('loading',)),
     ("print('ready', flush=True); time.sleep(60)", 'bench-robot-hangs', ()),
 ], ids=['exit', 'kill', 'start', 'ready', 'hang'])  # fmt: skip
-def test_robot_that_ends_or_hangs_is_reported_with_its_output(tmp_path, program, code, named):
+def test_robot_that_ends_or_hangs_is_reported_with_its_output(
+    tmp_path, monkeypatch, program, code, named
+):
     line = [sys.executable, '-c', f'import os, sys, time; {program}']
+    monkeypatch.setattr(many_robots, 'python_child', lambda *_, env: {'args': line, 'env': env})
     with ExitStack() as stack, raises(code, *named):
-        robot = many_robots.start(line, dict(os.environ), tmp_path / 'words.txt', stack)
+        robot = many_robots.start([], dict(os.environ), tmp_path / 'words.txt', stack)
         many_robots.run([robot], None, patience=2.0)
 
 

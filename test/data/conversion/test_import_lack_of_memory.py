@@ -18,7 +18,7 @@ import pytest
 from support.errors import raises
 from support.foreign_bags import CAMERA, MS, BagOfMessages, two_arms
 
-from viva_ros.data.bag import salvage
+from viva_ros.data.bag import mcap_records, mcap_salvage
 from viva_ros.data.conversion import convert
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.lerobot.video import encode
@@ -129,9 +129,9 @@ def test_damaged_bag_without_memory_loses_no_chunk(
 
     path = two_arms().write(tmp_path / 'bag') / 'bag.mcap'
     path.write_bytes(path.read_bytes()[:-100])
-    monkeypatch.setattr(salvage, 'breakup_chunk', lacking)
+    monkeypatch.setattr(mcap_records, 'decompress', lacking)
     with pytest.raises(MemoryError):
-        salvage.read_mcap(path)
+        mcap_salvage.read_mcap(path)
 
 
 @pytest.mark.fast

@@ -198,6 +198,7 @@ def _make(
             with one_recording(path, but=(OSError,)):  # such as that of a full disk
                 own, episode = _import_episode(raw, recording, topic_map, outcomes, place)
         except RecordingError as error:
+            _keep_lack_of_memory(error)
             own, episode = Figures(raw.name, str(path)).refuse(error.code, str(error)), None
         figures.append(asdict(own))
         episodes += [episode] if episode else []
