@@ -61,15 +61,16 @@ def test_malformed_clock_is_counted_and_ends_no_node(processes, listener, calibr
         return sum(value.status == Value.STATUS_OK for value in values)
 
     wait(lambda: alive(known), 'a value')
-    for stamp in BAD:
-        for _ in range(5):
+
+    def named(process) -> bool:  # only the newest reading is kept: a busy node may miss others
+        for stamp in BAD:
             clock.publish(Clock(clock=stamp))
-    for data in (b'', b'\0\1\0\0\1', b'\0\1\0\0' + b'\xff' * 4):
-        clock.publish(data)
+        for data in (b'', b'\0\1\0\0\1', b'\0\1\0\0' + b'\xff' * 4):
+            clock.publish(data)
+        return '/clock cannot be read' in processes.log(process)
+
     for process in started:
-        wait(
-            lambda p=process: alive(lambda: '/clock cannot be read' in processes.log(p)), 'a line'
-        )
+        wait(lambda p=process: alive(lambda: named(p)), 'a line')
     counts = {name: len(found) for name, found in beats.items()}
     before = known()
     wait(lambda: alive(lambda: known() > before + 3), 'values of the good clock')

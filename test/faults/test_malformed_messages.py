@@ -102,6 +102,9 @@ def stranger(watch):
         node.destroy_publisher(publisher)
 
 
+MONITOR_FIRST = [
+    pytest.param(node, marks=() if node == 'monitor' else pytest.mark.slow) for node in NODES
+]
 TOPICS = [
     ('black_box', 'alert', Alert(), qos.LATCHED),
     ('supervisor', 'value', Value(), qos.RELIABLE),
@@ -143,10 +146,14 @@ def test_black_box_records_an_alert_after_malformed_ones(watch, stranger):
     watch.wait_alive()
 
 
-@pytest.mark.parametrize('node', NODES)
+@pytest.mark.parametrize('node', MONITOR_FIRST)
 @pytest.mark.parametrize(
     ('service', 'kind'),
-    [('get_state', GetState), ('change_state', ChangeState), ('set_parameters', SetParameters)],
+    [
+        ('set_parameters', SetParameters),
+        pytest.param('get_state', GetState, marks=pytest.mark.slow),
+        pytest.param('change_state', ChangeState, marks=pytest.mark.slow),
+    ],
 )
 def test_malformed_request_ends_no_node_and_the_next_is_served(
     watch, stranger, node, service, kind
@@ -159,7 +166,7 @@ def test_malformed_request_ends_no_node_and_the_next_is_served(
     watch.wait_alive()
 
 
-@pytest.mark.parametrize('node', NODES)
+@pytest.mark.parametrize('node', MONITOR_FIRST)
 def test_parameter_of_unknown_type_is_counted_and_ends_no_node(watch, stranger, node):
     client = stranger.create_client(SetParameters, f'/{node}/set_parameters')
     watch.wait(client.service_is_ready, 'the service')

@@ -63,7 +63,9 @@ def test_starved_engine_is_given_time_and_answers(start):
     [(SLEEP, 'engine has not answered for 0.4 s'), (LOOP, 's of CPU without an answer')],
     ids=['sleep', 'loop'],
 )
-@pytest.mark.parametrize('busy', [0, BUSY], ids=['idle', 'busy'])
+@pytest.mark.parametrize(
+    'busy', [0, pytest.param(BUSY, marks=pytest.mark.slow)], ids=['idle', 'busy']
+)
 def test_hanging_engine_is_killed_on_idle_and_busy_core(start, what, reason, busy):
     engine = start()
     with busy_core(busy):
@@ -73,6 +75,7 @@ def test_hanging_engine_is_killed_on_idle_and_busy_core(start, what, reason, bus
             engine.estimate(deed(0.0))
 
 
+@pytest.mark.slow
 def test_engine_without_any_processor_is_killed_in_the_end(start):
     engine = start(overload=2.0)
     with busy_core(BUSY), raises('engine-process-lost', 'overloaded machine', of=EngineError):
@@ -86,6 +89,7 @@ def source(running) -> Iterator[PublishingRobot]:
     made.close()
 
 
+@pytest.mark.slow
 def test_monitor_on_starved_core_is_unknown_and_keeps_its_engine(running, source):
     import psutil
 

@@ -33,7 +33,7 @@ from viva_ros.nodes import qos
 TASK = 'tray_lift'
 SHIPPED = engine_folder('', TASK)
 CALIBRATION = calibration_file(SHIPPED, TASK).name
-LOADS = 2000
+LOADS = 400
 
 
 @pytest.fixture

@@ -75,8 +75,11 @@ def together(player, second, seconds, value=None, **extra):
 
 @pytest.mark.parametrize(
     ('age', 'cause'),
-    [(2760.3, 'stale'), (365 * 86400.0, 'stale'), (-3600.0, 'ahead')],
-    ids=['46_minutes', 'a_year', 'an_hour_ahead'],
+    [
+        pytest.param(2760.3, 'stale', id='46_minutes'),
+        pytest.param(365 * 86400.0, 'stale', id='a_year', marks=pytest.mark.slow),
+        pytest.param(-3600.0, 'ahead', id='an_hour_ahead'),
+    ],
 )
 def test_replayed_failure_is_unknown_and_requests_no_retry(
     player, start_supervisor, entry, age: float, cause: str
@@ -126,7 +129,7 @@ def test_replay_next_to_a_monitor_changes_no_judgement(player, start_supervisor,
     [
         {'episode_id': 'another', 'engine': 'e' * 16, 'status': Value.STATUS_UNKNOWN},
         {},  # known values of the right episode
-        {'session_id': None},  # the same, with the session of the monitor
+        pytest.param({'session_id': None}, marks=pytest.mark.slow),  # of the monitor's session
     ],
     ids=['foreign_unknown', 'own_known', 'same_session'],
 )
@@ -214,7 +217,7 @@ def test_restarted_monitor_is_accepted_without_a_second(
     assert figure(entry(), 'refused_two_monitors') == '0'
 
 
-@pytest.mark.parametrize('task', ['tray_lift', 'fold'])
+@pytest.mark.parametrize('task', ['fold', pytest.param('tray_lift', marks=pytest.mark.slow)])
 def test_watch_recovers_from_a_foreign_episode(
     player, processes, listener, start_supervisor, task: str
 ):

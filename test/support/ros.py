@@ -24,6 +24,7 @@ import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -34,6 +35,7 @@ from viva_ros.core.detection.thresholds import Calibration, Threshold
 HERE = Path(__file__).parent
 GRACE = 4.0  # s; nodes end within 3
 TRIES = 3  # of a service call, within the patience
+InvalidHandle = rclpy_implementation.InvalidHandle
 PATIENCE = 60.0  # s; long for a busy machine, no test measures speed
 #: Parameters with which the delays of a busy machine are no fault, where none is tested.
 PATIENT_MONITOR = ('-p', 'sync.max_age:=5.0')
@@ -182,10 +184,13 @@ def listening() -> Iterator[Listener]:
     executor.add_node(node)
 
     def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
+        while True:
+            try:
+                return executor.spin()
+            except ExternalShutdownException:
+                return
+            except InvalidHandle:  # a test has destroyed an entity in another thread
+                continue
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
