@@ -221,10 +221,10 @@ def make_engine(folder: Path) -> tuple[Path, Path]:
     from viva_ros.core.detection.thresholds import Calibration, Threshold
 
     write_worth_engine(folder / 'engine')
-    never = Threshold(9.0, 9.0)
+    never = {'no_rise': Threshold(2.0, 2.0), 'floor': Threshold(1.0, 1.0)}  # the largest values
     made = Calibration(
         FINGERPRINT, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(), 10.0,
-        {'drop': Threshold(0.3, 0.5), 'no_rise': never, 'floor': never}, 'by hand',
+        {'drop': Threshold(0.3, 0.5), **never}, 'by hand',
     )  # fmt: skip
     path = folder / 'calibration.json'
     made.save(path)
