@@ -45,7 +45,7 @@ def engine(tmp_path: Path) -> Path:
 
 def viva(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own."""
-    line = [sys.executable, '-m', 'viva_ros.cli.main', *map(str, arguments)]
+    line = [sys.executable, '-P', '-m', 'viva_ros.cli.main', *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -7,14 +7,14 @@ Names of files, topics and tasks, and reasons, come from others. ``[/bold]`` in 
 here, and its control characters are escaped. Styles are set by the argument ``style``.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from viva_ros.core.foreign_text import shown
 
-LINE: int = 20_000  # characters of one text, which may be a list of many names
+LINE: Final = 20_000  # characters of one text, which may be a list of many names
 
 
 class Terminal(Console):
