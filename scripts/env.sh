@@ -7,3 +7,4 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
 export MUJOCO_GL=${MUJOCO_GL:-egl}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # several threads on a shared CPU make it erratic
 unset PYTHONPATH PYTHONHOME
+unset PYTHONDONTWRITEBYTECODE # of containers: each process would compile its modules again, 0.5 s

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.architecture import statements
 
 from viva_ros.core.libraries import LIBRARIES, ROS
 from viva_ros.engine.resources import shared_folder
@@ -43,7 +44,7 @@ def declared(*kinds: str) -> set[str]:
 def imported(files: Iterable[Path]) -> Iterator[str]:
     """Yield the top-level names of all imports."""
     for path in files:
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        for node in statements(path.read_text(encoding='utf-8')):
             if isinstance(node, ast.Import):
                 yield from (alias.name.partition('.')[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level:

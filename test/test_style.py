@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.architecture import statements
+
 ROOT = Path(__file__).parents[1]
 HEADER = '# Copyright 2026 The viva_ros authors\n# SPDX-License-Identifier: Apache-2.0\n'
 FOLDERS = ('viva_ros', 'benchmarks', 'test', 'launch', 'examples')
@@ -33,7 +35,7 @@ def begins_with_licence(text: str) -> bool:
 
 
 def long_functions(text: str) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > LONGEST_CORE_FUNCTION:
@@ -48,7 +50,7 @@ def is_module(name: str) -> bool:
 def module_names(text: str) -> dict[str, set[str]]:
     """Return our modules that a file imports, each with the names that it gives them."""
     names = defaultdict(set)
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(text):
         if isinstance(node, ast.Import):
             found = [(alias.name, alias.asname) for alias in node.names if alias.asname]
         elif isinstance(node, ast.ImportFrom) and not node.level:

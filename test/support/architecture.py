@@ -4,9 +4,10 @@
 
 import ast
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -197,15 +198,27 @@ def module_of(path: Path) -> str:
     return '.'.join(path.with_suffix('').parts).removesuffix('.__init__')
 
 
-def imported(source: str, package: str) -> Iterator[str]:
-    """Yield the full names that a module imports, also in functions."""
-    for node in ast.walk(ast.parse(source)):
+def statements(source: str) -> Iterator[ast.AST]:
+    """Yield all statements of a source, also those in others; a tenth of what ast.walk yields."""
+    waiting: deque[ast.AST] = deque(ast.parse(source).body)
+    while waiting:
+        yield (node := waiting.popleft())
+        for block in ('body', 'handlers', 'orelse', 'finalbody', 'cases'):
+            waiting.extend(getattr(node, block, ()))
+
+
+@cache
+def imported(source: str, package: str) -> tuple[str, ...]:
+    """Return the full names that a module imports, also in functions."""
+    names: list[str] = []
+    for node in statements(source):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = '.'.join(package.split('.')[: 1 - node.level or None]) if node.level else ''
             module = '.'.join(part for part in (base, node.module) if part)
-            yield from (f'{module}.{alias.name}' for alias in node.names)
+            names += (f'{module}.{alias.name}' for alias in node.names)
+    return tuple(names)
 
 
 def violations(file: str, source: str) -> list[str]:
