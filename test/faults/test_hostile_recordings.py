@@ -30,7 +30,7 @@ from support.recordings import make_label, write_recording
 from viva_ros.cli.import_ import main as import_main
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.input_limits import CHUNK_LIMIT
-from viva_ros.data.bag.mcap_records import DamageError, decompress
+from viva_ros.data.bag.decompression import DamageError, decompress
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.conversion.annotations import read_table
 from viva_ros.data.definition_check import check_definition

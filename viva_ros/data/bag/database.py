@@ -84,7 +84,7 @@ class StoredBag:
         if not logged:
             return
         folder = Path(tempfile.mkdtemp(prefix='viva_bag_'))
-        weakref.finalize(self, _delete, folder, os.getpid())
+        weakref.finalize(self, delete_folder, folder, os.getpid())
         if path.is_dir():
             folder /= path.name
             folder.mkdir()
@@ -96,7 +96,8 @@ class StoredBag:
         self.path = folder if path.is_dir() else folder / path.name
 
 
-def _delete(folder: Path, process: int) -> None:
+def delete_folder(folder: Path, process: int) -> None:
+    """Delete a temporary folder in the process that has made it."""
     if os.getpid() == process:  # not at the end of a forked process
         shutil.rmtree(folder, ignore_errors=True)
 
