@@ -133,7 +133,7 @@ class _LimitedReader(Reader):
         compression, size = header.get_string('compression'), header.get_uint32('size')
         stored = read_uint32(self.bio)
         if (largest := max(size, stored)) > CHUNK_LIMIT:
-            out = self.path.with_suffix('.filtered.bag')
+            out = Path(str(self.path)).with_suffix('.filtered.bag')
             files = shlex.join([str(self.path), str(out)])
             raise RecordingError(
                 'ros1-chunk-size',
