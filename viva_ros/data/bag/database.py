@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import MESSAGE_LIMIT
-from viva_ros.core.regular_file import check_regular
+from viva_ros.core.regular_file import check_regular, open_regular
 
 SUFFIX: Final = '.db3'
 WAL, JOURNAL = '-wal', '-journal'
@@ -118,11 +118,10 @@ def _check_journal(path: Path) -> None:
     :raises RecordingError: if it has one
     """
     journal = log_of(path, JOURNAL)
-    try:
-        with journal.open('rb') as file:
-            is_hot = file.read(1).strip(b'\0') != b''
-    except FileNotFoundError:
+    if not journal.is_file():  # none, or a pipe: SQLite does not look for it in our readers
         return
+    with open_regular(journal) as file:
+        is_hot = file.read(1).strip(b'\0') != b''
     if is_hot:
         raise RecordingError(
             'sqlite-journal',

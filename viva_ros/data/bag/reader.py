@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.regular_file import first_irregular
+from viva_ros.core.input_limits import DEFINITION_LIMIT
+from viva_ros.core.regular_file import first_irregular, read_limited
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.mcap_records import MAGIC
@@ -315,10 +316,12 @@ def _definition(type_name: str, texts: dict[str, str]) -> Definition:
 def _texts(folder: Path) -> dict[str, str]:
     try:
         found = {
-            f'{path.parent.parent.name}/msg/{path.stem}': path.read_text(encoding='utf-8')
+            f'{path.parent.parent.name}/msg/{path.stem}': read_limited(
+                path, DEFINITION_LIMIT
+            ).decode()
             for path in sorted(folder.glob('**/msg/*.msg'))
         }
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             'definitions-unreadable', f'definitions in {folder} cannot be read ({error})'
         ) from error
