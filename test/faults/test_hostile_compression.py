@@ -5,11 +5,13 @@
 import bz2
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +19,14 @@ import lz4.frame
 import numpy as np
 import pytest
 import zstandard
+from mcap.reader import make_reader
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from support.errors import raises
+from support.hostile_mcap import write_foreign
 
 from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT, MESSAGE_LIMIT
-from viva_ros.data.bag import compressed_bag, indexed
+from viva_ros.data.bag import compressed_bag, indexed, ros1
 from viva_ros.data.bag.decompression import DamageError, decompress
 from viva_ros.data.bag.indexed import SIZES, NotIntactError, read_intact
 from viva_ros.data.bag.reader import read_bag
@@ -252,6 +256,54 @@ def test_ros1_chunk_that_is_listed_twice_is_damage(tmp_path: Path) -> None:
     change(path, data[second : second + 18], data[first : first + 18])
     with raises('ros1-damaged', 'twice'):
         read_bag(path)
+
+
+def test_ros1_index_that_is_longer_than_the_file_is_damage(tmp_path: Path) -> None:
+    path = write_ros1(tmp_path / 'a.bag')
+    with ros1.LimitedReader(path) as reader:
+        begin, indexes = reader.chunks[min(reader.chunks)], {0: []}
+        with pytest.raises(DamageError, match='overlap'):
+            for _ in range(path.stat().st_size):  # of chunks within each other
+                reader.bio.seek(begin.datapos + begin.datasize)
+                reader.read_index_data(0, indexes)
+    assert 12 * len(indexes[0]) <= path.stat().st_size
+
+
+def test_index_of_mcap_whose_parts_overlap_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_foreign(tmp_path / 'a.mcap')
+    with path.open('rb') as file:
+        last = make_reader(file).get_summary().chunk_indexes[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(indexed, 'ENTRY', path.stat().st_size)
+        with pytest.raises(NotIntactError, match='indexes of its chunks overlap'):
+            read_intact(path)
+    assert read_intact(path)
+    data = bytearray(path.read_bytes())
+    place = data.rindex(struct.pack('<Q', last.compressed_size), 0, -200)
+    assert place > last.chunk_start_offset + last.chunk_length
+    data[place : place + 8] = struct.pack('<Q', len(data))
+    data[-12:-8] = bytes(4)  # the summary has no checksum
+    path.write_bytes(data)
+    with pytest.raises(NotIntactError, match='its chunks overlap'):
+        read_intact(path)
+
+
+def test_topics_of_one_number_are_not_joined(tmp_path: Path) -> None:
+    path = tmp_path / 'a.db3'
+    with closing(sqlite3.connect(path)) as base:
+        base.execute('CREATE TABLE topics(id, name, type, serialization_format)')
+        base.execute('CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id, timestamp, data)')
+        for _ in range(2):
+            base.execute('INSERT INTO topics VALUES(1, ?, ?, ?)', ('/joint_states', JOINTS, 'cdr'))
+        for number in range(3):
+            row = (number, EPOCH + number, joints(number))
+            base.execute('INSERT INTO messages VALUES(?, 1, ?, ?)', row)
+        base.commit()
+    with pytest.raises(NotIntactError, match='one number'):
+        read_intact(path)
+    assert len(read_bag(path).tracks['/joint_states'].times) == 3
 
 
 def test_ros1_definition_above_the_limit_is_refused(tmp_path: Path) -> None:

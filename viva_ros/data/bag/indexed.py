@@ -41,6 +41,7 @@ LANGUAGES: Final = {
 }  # fmt: skip
 CHUNK_DATA: Final = 49  # bytes of a chunk before its data, without the name of its compression
 DATA_END: Final = 13  # bytes of the record behind the data
+ENTRY: Final = 16  # bytes of a message in the index of a chunk
 BLOCK: Final = 1 << 20  # bytes that are read at once
 SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
@@ -120,6 +121,8 @@ def _check_sqlite_sizes(path: Path) -> None:
     stored = StoredBag(path)  # its copy is deleted with it
     with closing(open_database(stored.path)) as base:
         check_tables(base)
+        if base.execute('SELECT count(*) > count(DISTINCT id) FROM topics').fetchone()[0]:
+            raise NotIntactError('two topics have one number')  # each message would be of both
         known = {name for (name,) in base.execute('SELECT name FROM sqlite_master')}
         for table, column, limit in SIZES:
             if table not in known:  # bags before Iron have no definitions
@@ -272,11 +275,15 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
         if found != (statistics.chunk_count, statistics.metadata_count):
             raise NotIntactError(f'the index has {found} chunks and metadata records')
         newest: dict[str, int] = {}
+        left = path.stat().st_size  # bytes that the indexes of the chunks may still have
         for chunk in sorted(summary.chunk_indexes, key=lambda one: one.chunk_start_offset):
             by_topic: dict[str, list[tuple[int, int]]] = {}
             for channel, offset in chunk.message_index_offsets.items():
                 entries = by_topic.setdefault(summary.channels[channel].topic, [])
-                entries += _offsets_and_times(file, offset)
+                own = _offsets_and_times(file, offset)
+                entries += own
+                if (left := left - ENTRY * len(own)) < 0:
+                    raise NotIntactError('the indexes of its chunks overlap')
             for topic, entries in by_topic.items():
                 for _, time in sorted(entries):
                     if time < newest.get(topic, 0):
@@ -300,7 +307,10 @@ def _check_mcap_sizes(path: Path) -> None:
                 )
         file.seek(0)
         summary = make_reader(file).get_summary()
-        for chunk in summary.chunk_indexes if summary else ():
+        chunks = summary.chunk_indexes if summary else []
+        if sum(chunk.compressed_size for chunk in chunks) > path.stat().st_size:
+            raise NotIntactError('its chunks overlap')
+        for chunk in chunks:
             if max(chunk.compressed_size, chunk.uncompressed_size) > CHUNK_LIMIT:
                 raise NotIntactError(f'a chunk has {chunk.uncompressed_size} bytes')
             if chunk.compression:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, Nodetype
 from rosbags.rosbag1 import Reader
-from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, RecordType, read_uint32
+from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, IndexData, RecordType, read_uint32
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -54,7 +54,7 @@ def read_ros1(path: Path) -> Recording:
         )
     try:
         bag = AnyReader([path])
-        bag.readers = [_LimitedReader(path)]
+        bag.readers = [LimitedReader(path)]
         with bag as reader:
             return _read(path, reader)
     except RecordingError:
@@ -65,7 +65,7 @@ def read_ros1(path: Path) -> Recording:
 
 def _unreadable(path: Path, error: Exception) -> RecordingError:
     try:
-        with _LimitedReader(path):
+        with LimitedReader(path):
             is_indexed = not isinstance(error, DamageError)
     except Exception:  # as above
         is_indexed = False
@@ -89,7 +89,7 @@ def ros1_times(path: Path) -> tuple[int, int] | None:
 
     :raises Exception: if it is damaged
     """
-    with _LimitedReader(path) as reader:
+    with LimitedReader(path) as reader:
         return (reader.start_time, reader.end_time - 1) if reader.chunk_infos else None
 
 
@@ -101,17 +101,18 @@ def has_no_messages(path: Path) -> bool:
         return False
 
 
-class _LimitedReader(Reader):
+class LimitedReader(Reader):
     """
     Reads a bag without trust in its sizes.
 
-    Its chunks are decompressed up to the size that they declare. An index that lists a chunk twice
-    is refused: reading it again and again would take all memory.
+    Its chunks are decompressed up to the size that they declare. An index that lists a chunk
+    twice, or whose parts overlap, is refused: it would take all memory.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._listed: set[int] = set()  # places of chunks
+        self._left = path.stat().st_size  # bytes that the index may still have
 
     def read_chunk_info(self) -> ChunkInfo:
         """Return what the index says about a chunk."""
@@ -145,6 +146,15 @@ class _LimitedReader(Reader):
         self.bio.seek(stored, os.SEEK_CUR)
         kind = '' if compression == 'none' else compression
         return Chunk(stored, place, partial(decompress, compression=kind, size=size))
+
+    def read_index_data(self, pos: int, indexes: dict[int, list[IndexData]]) -> None:
+        """Read where the messages of a topic are in a chunk."""
+        assert self.bio is not None
+        begin = self.bio.tell()
+        super().read_index_data(pos, indexes)
+        self._left -= self.bio.tell() - begin
+        if self._left < 0:
+            raise DamageError('the parts of the index overlap')
 
     def read_connection(self) -> Connection:
         """
