@@ -56,6 +56,8 @@ TRUSTED_FILES = 'core/test_trusted_files.py::'
 SOCKETS = 'engine/remote/test_protocol.py::'
 HOSTILE = 'faults/test_hostile_recordings.py::'
 MCAP = 'faults/test_hostile_mcap.py::'
+COMPRESSION = 'faults/test_hostile_compression.py::'
+OUTCOMES = 'data/lerobot/test_outcome_writer.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -243,7 +245,11 @@ ROWS = (
          HOSTILE + 'test_chunk_is_decompressed_up_to_its_declared_size',
          HOSTILE + 'test_definition_that_would_not_end_is_refused',
          HOSTILE + 'test_path_template_has_names_and_digits_only',
-         HOSTILE + 'test_pipes_and_links_in_circles_are_no_recordings')),
+         HOSTILE + 'test_pipes_and_links_in_circles_are_no_recordings',
+         HOSTILE + 'test_pipes_next_to_recordings_are_not_waited_for',
+         COMPRESSION + 'test_bombs_are_refused_within_half_a_gibibyte',
+         COMPRESSION + 'test_file_above_a_limit_is_refused_and_its_remedy_works',
+         COMPRESSION + 'test_ros1_chunk_of_a_huge_size_is_refused_by_its_header')),
     Row(38, 'the address of an engine server is a file, or in a folder of another user',
         'nothing is deleted but sockets of this user; with auto the monitor uses an engine of its '
         'own and says why',
@@ -276,7 +282,10 @@ ROWS = (
     Row(43, 'JSON and YAML of others', 'size, depth, names and numbers are checked by one guard',
         ('core/test_json_reader.py::test_content_that_no_reader_expects_is_refused',
          HOSTILE + 'test_yaml_that_no_reader_expects_is_refused',
-         HOSTILE + 'test_rate_of_a_dataset_must_be_a_rate')),
+         HOSTILE + 'test_rate_of_a_dataset_must_be_a_rate',
+         'test_guarded_readers.py::test_data_of_others_are_parsed_by_the_guards',
+         OUTCOMES + 'test_journal_of_a_stranger_touches_nothing',
+         OUTCOMES + 'test_json_of_others_is_read_by_the_guard')),
     Row(44, 'a dependency that is exchanged, unknown or vulnerable, or under another licence',
         'locks with hashes, SBOM and licences of each version; no result without advisories; a '
         'free video encoder without real-time priority',

@@ -30,13 +30,17 @@ from support.recordings import make_label, write_recording
 from viva_ros.cli.import_ import main as import_main
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.input_limits import CHUNK_LIMIT
-from viva_ros.data.bag.mcap_records import DamageError, decompress
+from viva_ros.core.regular_file import FileKindError
+from viva_ros.data.bag.decompression import DamageError, decompress
+from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.conversion.annotations import read_table
 from viva_ros.data.definition_check import check_definition
+from viva_ros.data.file_signature import signature_of
 from viva_ros.data.lerobot.metadata import confined, filled
 from viva_ros.data.messages import Definition, deserialise, joint_state, make, serialise
 from viva_ros.data.open import find, open_recording
+from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.table_limits import check_table, open_table
 from viva_ros.engine.image_decoding import decode_compressed
@@ -323,6 +327,7 @@ import sys
 from pathlib import Path
 from viva_ros.core.errors import VivaError
 from viva_ros.data.open import find, open_recording
+from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 code = 'read'
 try:
@@ -390,6 +395,25 @@ def test_pipes_and_links_in_circles_are_no_recordings(tmp_path: Path) -> None:
             find([tmp_path / name])
         with raises('recording-kind', name):
             open_recording(tmp_path / name)
+
+
+@pytest.mark.timeout(60)
+def test_pipes_next_to_recordings_are_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / 'none').mkdir()
+    os.mkfifo(tmp_path / 'none/notes')
+    (tmp_path / 'none/data.zip').write_bytes(b'PK\x03\x04')
+    with raises('recordings-missing', tmp_path / 'none', 'data.zip is a ZIP archive'):
+        find([tmp_path / 'none'])
+    with pytest.raises(FileKindError, match='pipe'):
+        signature_of(tmp_path / 'none/notes')
+    path = endless_view(tmp_path / 'a.db3')
+    os.mkfifo(tmp_path / 'a.db3-journal')
+    with raises('sqlite-unreadable', path, 'must be a table'):
+        open_recording(path)
+    (tmp_path / 'x/msg').mkdir(parents=True)
+    os.mkfifo(tmp_path / 'x/msg/A.msg')
+    with raises('definitions-unreadable', tmp_path, 'pipe', of=ConfigurationError):
+        with_definitions(Recording(tmp_path, {}, {}, ()), tmp_path)
 
 
 def test_bag_that_lists_files_elsewhere_is_refused(tmp_path: Path) -> None:

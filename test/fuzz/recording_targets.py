@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import numpy as np
+import zstandard
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from support.hdf5_episodes import jpeg, named, write_aloha, write_robomimic
 from support.lerobot_datasets import KEY, write_lerobot
@@ -21,6 +23,7 @@ from support.video_bags import write_video_bag
 from support.video_folders import write_video_folder
 
 from fuzz import mutation, table_mutation
+from fuzz.outcome_targets import OUTCOMES
 from fuzz.target import Target, in_folder, of_file
 from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
@@ -124,10 +127,16 @@ def moment(number: int) -> tuple[bytes, bytes]:
     return serialise(JOINTS, joints), serialise(IMAGE, image)
 
 
-def write_bag(folder: Path, plugin: StoragePlugin = StoragePlugin.SQLITE3) -> Path:
+def write_bag(
+    folder: Path, plugin: StoragePlugin = StoragePlugin.SQLITE3,
+    compression: CompressionMode | None = None,
+) -> Path:  # fmt: skip
     """Write a folder of rosbag2 with a fixed file name."""
     store = get_typestore(Stores.ROS2_KILTED)
-    with Writer(folder / 'bag', version=9, storage_plugin=plugin) as writer:
+    writer = Writer(folder / 'bag', version=9, storage_plugin=plugin)
+    if compression is not None:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
         topics = zip(TOPICS, (JOINTS, IMAGE), strict=True)
         connections = [writer.add_connection(t, kind, typestore=store) for t, kind in topics]
         for k in range(FEW):
@@ -136,11 +145,26 @@ def write_bag(folder: Path, plugin: StoragePlugin = StoragePlugin.SQLITE3) -> Pa
     return folder / 'bag'
 
 
+def packed_database(data: bytes, random: Random) -> bytes:
+    """Change a database that is compressed, or the compressed bytes."""
+    if random.random() < 0.5:
+        return mutation.of_bytes(data, random)
+    plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    found = zstandard.compress(table_mutation.of_database(plain, random))
+    return found if random.random() < 0.5 else found + found
+
+
 def ros1_seeds(folder: Path) -> list[bytes]:
-    """Return a bag of ROS 1."""
+    """Return bags of ROS 1, with and without compression."""
+    return [ros1_bag(folder / f'{kind}.bag', kind) for kind in ('', 'BZ2', 'LZ4')]
+
+
+def ros1_bag(path: Path, compression: str) -> bytes:
     store = get_typestore(Stores.ROS1_NOETIC)
-    types, none, path = store.types, np.empty(0), folder / 'seed.bag'
-    with Ros1Writer(path) as writer:
+    types, none, writer = store.types, np.empty(0), Ros1Writer(path)
+    if compression:
+        writer.set_compression(Ros1Writer.CompressionFormat[compression])
+    with writer:
         joints = writer.add_connection('/joint_states', JOINTS, typestore=store)
         images = writer.add_connection('/head/image_raw/compressed', IMAGE, typestore=store)
         for k in range(FEW):
@@ -152,7 +176,7 @@ def ros1_seeds(folder: Path) -> list[bytes]:
             for connection, message in ((joints, state), (images, picture)):
                 cdr = store.serialize_ros1(message, connection.msgtype)
                 writer.write(connection, at, cdr)
-    return [path.read_bytes()]
+    return path.read_bytes()
 
 
 def hdf5_seeds(folder: Path) -> list[bytes]:
@@ -196,12 +220,21 @@ def read_table(path: Path) -> None:
 
 
 DATABASE, METADATA = 'bag.db3', 'metadata.yaml'
+by_file = partial(write_bag, compression=CompressionMode.FILE)
+by_message = partial(write_bag, compression=CompressionMode.MESSAGE)
 EPISODE: Final = 'chunk-000/episode_000000'
 FILE: Final = 'chunk-000/file-000'
 #: Name to builder, file in the folder, mutator and what it is.
 FOLDERS: Final = {
     'sqlite3': (write_bag, DATABASE, table_mutation.of_database, 'rosbag2, sqlite3'),
     'rosbag2_metadata': (write_bag, METADATA, mutation.of_text, 'metadata.yaml of rosbag2'),
+    'rosbag2_file': (by_file, f'{DATABASE}.zstd', packed_database, 'rosbag2, zstd by file'),
+    'rosbag2_file_metadata': (
+        by_file, METADATA, mutation.of_text, 'metadata.yaml of rosbag2, zstd by file',
+    ),
+    'rosbag2_message': (
+        by_message, DATABASE, table_mutation.of_database, 'rosbag2, zstd by message',
+    ),
     'lerobot_info': (new_dataset, 'meta/info.json', mutation.of_json, 'LeRobot, info.json'),
     'lerobot_v2_info': (old_dataset, 'meta/info.json', mutation.of_json, 'LeRobot v2, info.json'),
     'lerobot_v2_episodes': (
@@ -258,4 +291,5 @@ RECORDINGS: Final = {
         name: Target(what, *in_folder(build, file, read_recordings), mutate)
         for name, (build, file, mutate, what) in FOLDERS.items()
     },
+    **OUTCOMES,
 }  # fmt: skip

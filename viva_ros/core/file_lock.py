@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from viva_ros.core.json_reader import read_json
+
 #: Answers of ``flock`` that a file system has no locks.
 NO_FLOCK: Final = frozenset({
     errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL
@@ -26,6 +28,7 @@ NO_FLOCK: Final = frozenset({
 HELD: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
 SUFFIX: Final = '.owner'  # of the second file
 ATTEMPTS: Final = 3  # to create it, while other processes end
+OWNER_LIMIT: Final = 1 << 16  # bytes of it; others can write it
 
 
 class ExclusiveLock:
@@ -147,9 +150,8 @@ def _clear(owner: Path) -> None:
 
 
 def _check_ended(owner: Path) -> None:
-    text = owner.read_text(encoding='utf-8', errors='replace')
     try:
-        found = json.loads(text)
+        found = read_json(owner, OWNER_LIMIT)
         where = {name: str(found[name]) for name in _machine()}
         pid, begin = int(found['pid']), str(found['begin'])
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ PIXEL_LIMIT: Final = (
     64_000_000  # pixels of one image or video frame; cameras have up to 50 million
 )
 IMAGE_LIMIT: Final = 256 << 20  # bytes of one image file
-CHUNK_LIMIT: Final = 256 << 20  # bytes of a chunk of an MCAP or HDF5 file, stored or decompressed
+CHUNK_LIMIT: Final = 256 << 20  # bytes of a chunk of a recording, stored or decompressed
 MESSAGE_LIMIT: Final = 256 << 20  # bytes of one message
 TEXT_LIMIT: Final = 64 << 20  # bytes of a JSON or YAML file
 DEPTH_LIMIT: Final = 64  # levels of objects and lists in JSON or YAML

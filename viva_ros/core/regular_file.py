@@ -1,6 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Open files of others: regular files only, without waiting, up to a size."""
+"""
+Open files of others: regular files only, without waiting, up to a size.
+
+This module is for data, such as recordings: links are followed, and the owner does not matter.
+Files that decide, such as engines, are opened by ``trusted_files`` with the same flags and kinds.
+"""
 
 import errno
 import os
@@ -13,13 +18,20 @@ from viva_ros.core.input_limits import TEXT_LIMIT
 
 #: Kinds of file that are no data; reading one may wait for ever.
 KINDS: Final = {
-    stat.S_IFIFO: 'a named pipe', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device',
-    stat.S_IFBLK: 'a block device', stat.S_IFDIR: 'a folder',
+    stat.S_IFIFO: 'a named pipe (FIFO)', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device',
+    stat.S_IFBLK: 'a block device', stat.S_IFDIR: 'a folder', stat.S_IFLNK: 'a link',
 }  # fmt: skip
+#: Flags to open a file whose kind is checked then: a pipe or a device is opened without waiting.
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class FileKindError(OSError):
     """A file is a pipe, a socket or a device: reading it could wait for ever."""
+
+
+def irregular_kind(mode: int) -> str:
+    """Return what a file is that is no regular one, such as 'a socket'; '' for a regular file."""
+    return '' if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), 'no file')
 
 
 def check_regular(path: Path) -> None:
@@ -40,7 +52,7 @@ def open_regular(path: Path) -> BinaryIO:
     :raises OSError: if it cannot be opened
     """
     check_regular(path)
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, OPEN_FLAGS)
     try:
         _check_mode(path, os.fstat(handle).st_mode)  # it may have been replaced
         return os.fdopen(handle, 'rb')
@@ -78,7 +90,6 @@ def first_irregular(paths: Iterable[Path]) -> Path | None:
 
 
 def _check_mode(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), 'no file')
+    if kind := irregular_kind(mode):
         number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         raise FileKindError(number, f'it is {kind}, must be a regular file', str(path))

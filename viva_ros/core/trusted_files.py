@@ -6,6 +6,9 @@ Files that no other user can write or exchange, opened once.
 A folder is opened component by component from the root, each through the descriptor of the one
 before, and each is checked; files are opened through the descriptor of the folder. What was
 checked is therefore what is read: a name that is exchanged meanwhile changes nothing.
+
+This module is for files that decide, such as engines: a link is refused, and so is a file that
+another user can write. Data of others are opened by ``regular_file``.
 """
 
 import errno
@@ -19,13 +22,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from viva_ros.core.errors import UntrustedError
+from viva_ros.core.regular_file import OPEN_FLAGS, irregular_kind
 
 ROOT: Final = 0
 LINKS: Final = 40  # symbolic links in a path, as in Linux
 _CHUNK: Final = 1 << 24  # bytes
 _STEP: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-#: A FIFO or a device is opened without waiting, and refused then.
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FILE: Final = OPEN_FLAGS | os.O_NOFOLLOW
 
 
 def writers(status: os.stat_result) -> str:
@@ -184,15 +187,14 @@ class OpenFolder:
             descriptor = os.open(name, _FILE, dir_fd=self.descriptor)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
-                raise _irregular(
-                    place, 'link' if error.errno == errno.ELOOP else 'socket'
-                ) from None
+                mode = stat.S_IFLNK if error.errno == errno.ELOOP else stat.S_IFSOCK
+                raise _irregular(place, mode) from None
             error.filename = str(place)
             raise
         file = OpenFile(descriptor, place)
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _irregular(place, _type_of(status))
+        if irregular_kind(status.st_mode):
+            raise _irregular(place, status.st_mode)
         if self._is_trusted:
             check_status(str(place), status)
         return file
@@ -202,20 +204,15 @@ class OpenFolder:
         self._close()
 
 
-def _type_of(status: os.stat_result) -> str:
-    kinds = {stat.S_IFDIR: 'folder', stat.S_IFIFO: 'FIFO', stat.S_IFSOCK: 'socket',
-             stat.S_IFLNK: 'link'}  # fmt: skip
-    return kinds.get(stat.S_IFMT(status.st_mode), 'device')
-
-
-def _irregular(place: Path, kind: str) -> UntrustedError:
+def _irregular(place: Path, mode: int) -> UntrustedError:
     folder = shlex.quote(str(place.parent))
     remedy = (
         f"copy the folder with its targets by 'cp -rL {folder} NEW', and use NEW"
-        if kind == 'link' else 'remove it, and fetch the folder again'
+        if stat.S_ISLNK(mode) else 'remove it, and fetch the folder again'
     )  # fmt: skip
     return UntrustedError(
-        'file-not-regular', f'{place} is a {kind}, must be a regular file: {remedy}'
+        'file-not-regular',
+        f'{place} is {irregular_kind(mode)}, must be a regular file: {remedy}',
     )
 
 

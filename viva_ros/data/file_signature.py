@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from viva_ros.core.regular_file import first_irregular, open_regular
+
 #: Suffixes of recordings of this package's formats, and of compressed files.
 RECORDINGS: Final = ('.mcap', '.db3', '.bag')
 PACKED: Final = ('.zstd', '.zst', '.gz', '.bz2', '.xz', '.lz4')
@@ -125,7 +127,7 @@ def signature_of(path: Path) -> FileSignature | None:
 
     :raises OSError: if it cannot be read
     """
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         head = file.read(LENGTH)
     for one in SIGNATURES:
         if any(head.startswith(magic, one.offset) for magic in one.magic):
@@ -171,7 +173,7 @@ def content_fault(path: Path) -> str:
 
 def is_blank(path: Path) -> bool:
     """Return whether the beginning and the end of a file are zero bytes, as after a power cut."""
-    with path.open('rb') as file:
+    with open_regular(path) as file:
         first = file.read(LENGTH)
         file.seek(-min(len(first), LENGTH), 2)
         return not (first + file.read()).strip(b'\0')
@@ -193,7 +195,10 @@ def foreign_text(folder: Path) -> str:
     """Return descriptions of the first files in a folder that are no recordings; '' for none."""
     found: list[str] = []
     stores: list[Path] = []
-    paths = (Path(place) / name for place, _, names in os.walk(folder) for name in sorted(names))
+    paths = (
+        Path(place) / name for place, _, names in os.walk(folder) for name in sorted(names)
+        if not first_irregular([Path(place) / name])
+    )  # fmt: skip
     for path in islice(paths, SEARCHED):
         if any(path.is_relative_to(store) for store in stores):
             continue

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.json_reader import read_json
 from viva_ros.model.config import HASH, ViVaConfig
 
 FORMAT: Final = 1
@@ -110,7 +111,7 @@ def read(path: Path) -> Embeddings:
     """
     description = path.with_suffix('.json')
     try:
-        described = json.loads(description.read_text(encoding='utf-8'))
+        described = read_json(description)
         content = path.read_bytes()
         if described['format'] != FORMAT:
             found = described['format']

@@ -19,6 +19,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from viva_ros.core import json_reader
 from viva_ros.core.errors import EngineError
 from viva_ros.model.config import ViVaConfig
 
@@ -122,7 +123,7 @@ def check_shapes(where: Path, expected: Mapping[str, Shape], found: Mapping[str,
 
 def _read_index(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))['weight_map']
+        content = json_reader.read_json(path)['weight_map']
         places = {str(key): str(place) for key, place in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(
@@ -187,7 +188,7 @@ def read_json(path: Path) -> dict[str, Any]:
     :raises EngineError: if the file is missing or has no object
     """
     try:
-        return dict(json.loads(path.read_text(encoding='utf-8')))
+        return dict(json_reader.read_json(path, finite=False))
     except (OSError, ValueError, TypeError) as error:
         raise EngineError(
             'wan-json-unreadable', f'{path} cannot be read ({error}): {AGAIN}'

@@ -13,6 +13,7 @@ import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from support.errors import raises
 
+from viva_ros.data.bag.compressed_bag import UncompressedBag
 from viva_ros.data.bag.indexed import NotIntactError, Source, read_intact
 from viva_ros.data.bag.reader import read_bag, salvage
 from viva_ros.data.messages import header, joint_state, make, serialise, typestore
@@ -253,7 +254,7 @@ def test_files_are_closed_with_the_recording(tmp_path: Path) -> None:
 def test_forked_process_opens_the_bag_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Source(write(tmp_path / 'b'))
+    source = Source(UncompressedBag(write(tmp_path / 'b')))
     first = source.reader
     assert source.reader is first
     monkeypatch.setattr(os, 'getpid', lambda: 1)

@@ -4,6 +4,8 @@
 
 import json
 import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.episode import Annotation, Label, Mark
 from viva_ros.data.lerobot.metadata import JOURNAL
-from viva_ros.data.lerobot.outcome_writer import LOCK, exclusive
+from viva_ros.data.lerobot.outcome_writer import LOCK, exclusive, write_outcomes
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import LabelRule
@@ -302,3 +304,105 @@ def test_second_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             write_success(root, Console())
     write(root)
     assert not (root / LOCK).exists()
+
+
+# Datasets of others
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """Return a folder outside of the dataset, with a file and one that could replace it."""
+    folder = tmp_path / 'other'
+    folder.mkdir()
+    (folder / 'x').write_text('old')
+    (folder / '.x.viva_new').write_text('of a stranger')
+    return folder
+
+
+@pytest.mark.parametrize(
+    'journal',
+    [
+        '["../other/x"]', '["{other}/x"]', '["meta/info.json", "../other/x"]', '["link/x"]',
+        '["meta/../../other/x"]', '["circle/x"]', '[""]', '["."]', '["meta"]', '["meta/none"]',
+        '["a\\u0000b"]', '[1]', '{{"meta/info.json": 1}}', '"meta/info.json"', '', '[' * 100_000,
+        '["meta/info.json"', '[NaN]', b'\xff',
+    ],
+)  # fmt: skip
+def test_journal_of_a_stranger_touches_nothing(
+    tmp_path: Path, victim: Path, journal: str | bytes
+) -> None:
+    root = write_lerobot(tmp_path / 'a set')
+    annotate(root, True, False)
+    (root / 'link').symlink_to(victim)
+    (root / 'circle').symlink_to(root / 'circle')
+    (root / 'meta/.info.json.viva_new').write_text('{}')
+    data = journal if isinstance(journal, bytes) else journal.format(other=victim).encode()
+    (root / JOURNAL).write_bytes(data)
+    before = content(tmp_path)
+    with raises('outcomes-journal', root / JOURNAL) as caught:
+        write_success(root, Console())
+    assert content(tmp_path) == before
+    subprocess.run(shlex.split(str(caught.value).split('"')[-2]), check=True)
+    write(root)
+    assert successes(root) == [11] and content(victim) == before_of(before, 'other')
+
+
+def before_of(found: dict[str, bytes], folder: str) -> dict[str, bytes]:
+    """Return the part of a content that is in a folder."""
+    start = f'{folder}/'
+    return {name[len(start) :]: data for name, data in found.items() if name.startswith(start)}
+
+
+def test_links_in_a_dataset_are_not_followed_by_a_write(tmp_path: Path, victim: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    annotate(root, True, False)
+    before = content(victim)
+    (root / 'meta/.info.json.viva_new').symlink_to(victim / 'x')
+    write(root)
+    assert content(victim) == before and successes(root) == [11]
+    annotate(root, False, False)
+    (root / LOCK).symlink_to(victim / 'new')
+    with raises('outcomes-lock-kind', root / LOCK, 'delete it') as caught:
+        write_success(root, Console())
+    assert content(victim) == before
+    subprocess.run(shlex.split(str(caught.value).split('"')[-2]), check=True)
+    os.mkfifo(root / LOCK)
+    with raises('outcomes-lock-kind', root / LOCK):
+        write_success(root, Console())
+    (root / LOCK).unlink()
+    (root / 'meta').rename(victim / 'meta')
+    (root / 'meta').symlink_to(victim / 'meta')
+    before = content(victim)
+    with raises('outcomes-link', root / 'meta', victim / 'meta', f'cp -rL {root}'):
+        write_success(root, Console())
+    assert content(victim) == before
+
+
+def test_json_of_others_is_read_by_the_guard(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    annotate(root, True, False)
+    (path,) = sorted((root / 'data').rglob('*.parquet'))[:1]
+    table = pq.read_table(path)
+    deep = {**(table.schema.metadata or {}), b'huggingface': b'[' * 100_000}
+    pq.write_table(table.replace_schema_metadata(deep), path)
+    before = content(root)
+    with raises('outcomes-unreadable', root, 'levels'):
+        write_success(root, Console())
+    pq.write_table(table, path)
+    (root / 'meta/stats.json').write_text('{"a": 1, "a": 2}')
+    with raises('outcomes-unreadable', root, 'a twice'):
+        write_success(root, Console())
+    assert content(root).keys() - before.keys() == {'meta/stats.json'}
+
+
+def test_table_above_the_limits_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    annotate(root, True, False)
+    known = {number: one for number, one in enumerate(labels(root)) if one is not None}
+    monkeypatch.setattr('viva_ros.data.table_limits.EXPANDED', 8)
+    before = content(root)
+    with raises('outcomes-unreadable', root, 'values'):
+        write_outcomes(root, known, lambda paths, _: paths)
+    assert content(root) == before

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import MESSAGE_LIMIT
-from viva_ros.core.regular_file import check_regular
+from viva_ros.core.regular_file import check_regular, open_regular
 
 SUFFIX: Final = '.db3'
 WAL, JOURNAL = '-wal', '-journal'
@@ -84,7 +84,7 @@ class StoredBag:
         if not logged:
             return
         folder = Path(tempfile.mkdtemp(prefix='viva_bag_'))
-        weakref.finalize(self, _delete, folder, os.getpid())
+        weakref.finalize(self, delete_folder, folder, os.getpid())
         if path.is_dir():
             folder /= path.name
             folder.mkdir()
@@ -96,7 +96,8 @@ class StoredBag:
         self.path = folder if path.is_dir() else folder / path.name
 
 
-def _delete(folder: Path, process: int) -> None:
+def delete_folder(folder: Path, process: int) -> None:
+    """Delete a temporary folder in the process that has made it."""
     if os.getpid() == process:  # not at the end of a forked process
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -117,11 +118,10 @@ def _check_journal(path: Path) -> None:
     :raises RecordingError: if it has one
     """
     journal = log_of(path, JOURNAL)
-    try:
-        with journal.open('rb') as file:
-            is_hot = file.read(1).strip(b'\0') != b''
-    except FileNotFoundError:
+    if not journal.is_file():  # none, or a pipe: SQLite does not look for it in our readers
         return
+    with open_regular(journal) as file:
+        is_hot = file.read(1).strip(b'\0') != b''
     if is_hot:
         raise RecordingError(
             'sqlite-journal',

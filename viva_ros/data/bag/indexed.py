@@ -28,12 +28,10 @@ from rosbags.interfaces import Connection, MessageDefinitionFormat
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT, MESSAGE_LIMIT
 from viva_ros.core.regular_file import open_regular
+from viva_ros.data.bag.compressed_bag import BagSizeError, UncompressedBag
 from viva_ros.data.bag.database import StoredBag, check_tables, open_database
-from viva_ros.data.bag.mcap_records import (
-    decompress,
-    metadata_content,
-    read_summary,
-)
+from viva_ros.data.bag.decompression import decompress
+from viva_ros.data.bag.mcap_records import metadata_content, read_summary
 from viva_ros.data.bag.salvage import HEAD, SmallMessages
 from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
@@ -43,11 +41,15 @@ LANGUAGES: Final = {
 }  # fmt: skip
 CHUNK_DATA: Final = 49  # bytes of a chunk before its data, without the name of its compression
 DATA_END: Final = 13  # bytes of the record behind the data
+ENTRY: Final = 16  # bytes of a message in the index of a chunk
 BLOCK: Final = 1 << 20  # bytes that are read at once
 SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
 #: Table and column of a database, and the most bytes in a row.
-SIZES: Final = (('messages', 'data', MESSAGE_LIMIT),)
+SIZES: Final = (
+    ('messages', 'data', MESSAGE_LIMIT),
+    ('message_definitions', 'encoded_message_definition', DEFINITION_LIMIT),
+)
 STEPS_BACK: Final = """
 SELECT total(step < 0) FROM (
   SELECT timestamp - lag(timestamp) OVER (PARTITION BY topic_id ORDER BY id) AS step
@@ -64,21 +66,23 @@ def read_intact(path: Path) -> Recording:
     Read a bag file, or a folder with ``metadata.yaml``; large messages stay on disk.
 
     :raises NotIntactError: if it is damaged, or receive times go back
+    :raises BagSizeError: if rosbag2 has compressed it, and it is too large
     """
     try:
         return _read(path)
-    except NotIntactError:
+    except (NotIntactError, BagSizeError):
         raise
     except Exception as error:  # parsers and decompressors raise errors of many types
         raise NotIntactError(f'{type(error).__name__}: {error}') from error
 
 
 def _read(path: Path) -> Recording:
-    for file in _plain(path, '.mcap'):
+    bag = UncompressedBag(path)
+    for file in _files(bag.path, '.mcap'):
         _check_mcap_sizes(file)
-    for file in _plain(path, '.db3'):
+    for file in _files(bag.path, '.db3'):
         _check_sqlite_sizes(file)
-    source, small = Source(path), SmallMessages()
+    source, small = Source(bag), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
         metadata |= _check_sqlite(file) if file.suffix == '.db3' else _check_mcap(file)
@@ -92,7 +96,7 @@ def _read(path: Path) -> Recording:
             data[one.topic] = IndexedMessages(path, source, one.topic, small)
             tracks[one.topic] = _track(one, data[one.topic])
     counts = Counter({_key(one): 0 for one in reader.connections})
-    for connection, time, message in reader.messages():
+    for connection, time, message in source.messages():
         counts[_key(connection)] += 1
         times = data[connection.topic].times
         if times and time < times[-1]:  # in a later file: within one, messages are sorted
@@ -104,8 +108,8 @@ def _read(path: Path) -> Recording:
     return Recording(path, tracks, metadata, ())
 
 
-def _plain(path: Path, suffix: str) -> list[Path]:
-    """Return the files of a bag in a format that are not compressed as a whole."""
+def _files(path: Path, suffix: str) -> list[Path]:
+    """Return the files of a bag in a format."""
     if path.is_dir():
         return [one for one in sorted(path.iterdir()) if one.suffix == suffix]
     own = '.db3' if path.suffix == '.db3' else '.mcap'  # MCAP may have any suffix
@@ -117,7 +121,12 @@ def _check_sqlite_sizes(path: Path) -> None:
     stored = StoredBag(path)  # its copy is deleted with it
     with closing(open_database(stored.path)) as base:
         check_tables(base)
+        if base.execute('SELECT count(*) > count(DISTINCT id) FROM topics').fetchone()[0]:
+            raise NotIntactError('two topics have one number')  # each message would be of both
+        known = {name for (name,) in base.execute('SELECT name FROM sqlite_master')}
         for table, column, limit in SIZES:
+            if table not in known:  # bags before Iron have no definitions
+                continue
             query = f'SELECT max(length({column})) FROM {table}'
             if int(base.execute(query).fetchone()[0] or 0) > limit:
                 raise NotIntactError(f'{table} has more than {limit} bytes in a row')
@@ -139,8 +148,8 @@ def _track(connection: Connection, data: 'IndexedMessages') -> Track:
 class Source:
     """An open AnyReader; it is closed when the last topic of the recording is released."""
 
-    def __init__(self, path: Path) -> None:
-        self._stored = StoredBag(path)
+    def __init__(self, bag: UncompressedBag) -> None:
+        self._bag, self._stored = bag, StoredBag(bag.path)
         self._open()
 
     def _open(self) -> None:
@@ -155,6 +164,20 @@ class Source:
         if self._process != os.getpid():
             self._open()
         return self._reader
+
+    def messages(
+        self, topic: str = '', start: int | None = None
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """
+        Yield connection, receive time, ns, and bytes of the messages.
+
+        :param topic: '' for all
+        :param start: earliest receive time, ns; None for all
+        """
+        reader = self.reader
+        chosen = [one for one in reader.connections if topic in ('', one.topic)]
+        for connection, time, data in reader.messages(chosen, start=start):
+            yield connection, time, self._bag.message(connection.topic, data)
 
     def files(self) -> list[Path]:
         """Return the storage files, decompressed if the bag is compressed by file."""
@@ -213,17 +236,11 @@ class IndexedMessages(Sequence[bytes]):
         reader = self._source.reader
         if reader is not self._reader or not 0 <= index - self._next < SKIP_LIMIT:
             time = self.times[index]
-            self._reader, self._stream = reader, _stream(reader, self._topic, time)
+            self._reader = reader
+            self._stream = (one for _, _, one in self._source.messages(self._topic, time))
             self._next = bisect_left(self.times, time)
         skipped, self._next = index - self._next, index + 1
         return next(islice(self._stream, skipped, None))
-
-
-def _stream(reader: AnyReader, topic: str, time: int) -> Iterator[bytes]:
-    """Yield the messages of a topic that were received at a time, ns, or later."""
-    connections = [one for one in reader.connections if one.topic == topic]
-    for _, _, message in reader.messages(connections, start=time):
-        yield message
 
 
 def _check_sqlite(path: Path) -> Mapping[str, Any]:
@@ -258,11 +275,15 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
         if found != (statistics.chunk_count, statistics.metadata_count):
             raise NotIntactError(f'the index has {found} chunks and metadata records')
         newest: dict[str, int] = {}
+        left = path.stat().st_size  # bytes that the indexes of the chunks may still have
         for chunk in sorted(summary.chunk_indexes, key=lambda one: one.chunk_start_offset):
             by_topic: dict[str, list[tuple[int, int]]] = {}
             for channel, offset in chunk.message_index_offsets.items():
                 entries = by_topic.setdefault(summary.channels[channel].topic, [])
-                entries += _offsets_and_times(file, offset)
+                own = _offsets_and_times(file, offset)
+                entries += own
+                if (left := left - ENTRY * len(own)) < 0:
+                    raise NotIntactError('the indexes of its chunks overlap')
             for topic, entries in by_topic.items():
                 for _, time in sorted(entries):
                     if time < newest.get(topic, 0):
@@ -277,6 +298,8 @@ def _check_mcap_sizes(path: Path) -> None:
         found = read_summary(file)
         if found is None:
             raise NotIntactError('it has no index, or the checksum of the index differs')
+        if not found.is_indexed:  # AnyReader would decompress all chunks, of any size
+            raise NotIntactError('its index is not complete')
         for schema in found.schemas.values():
             if len(schema.data) > DEFINITION_LIMIT:
                 raise NotIntactError(
@@ -284,7 +307,10 @@ def _check_mcap_sizes(path: Path) -> None:
                 )
         file.seek(0)
         summary = make_reader(file).get_summary()
-        for chunk in summary.chunk_indexes if summary else ():
+        chunks = summary.chunk_indexes if summary else []
+        if sum(chunk.compressed_size for chunk in chunks) > path.stat().st_size:
+            raise NotIntactError('its chunks overlap')
+        for chunk in chunks:
             if max(chunk.compressed_size, chunk.uncompressed_size) > CHUNK_LIMIT:
                 raise NotIntactError(f'a chunk has {chunk.uncompressed_size} bytes')
             if chunk.compression:

@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
-import lz4.frame  # type: ignore[import-untyped]
-import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
@@ -25,10 +23,10 @@ from mcap.records import Channel, Metadata, Schema, Statistics
 
 from viva_ros.core.input_limits import CHUNK_LIMIT
 from viva_ros.core.json_reader import parse_json
+from viva_ros.data.bag.decompression import DamageError, decompress
 
 MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file, and at its end
 HEAD: Final = struct.Struct('<BQ')  # of a record: its kind and the length of its content
-STEP: Final = 4 << 20  # bytes that are decompressed at once
 CHUNK_HEAD: Final = struct.Struct('<QQQII')  # times, size, checksum, length of the compression
 MESSAGE_HEAD: Final = struct.Struct('<HIQQ')  # channel, number, receive time, time of publishing
 FOOTER: Final = struct.Struct('<BQQQI8s')
@@ -37,10 +35,6 @@ CHUNK: Final = re.compile(
     rb'\x06.{4}\x00{4}.{16}.{4}\x00{4}.{4}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd)', re.DOTALL
 )
 PARSE_ERRORS: Final = (McapError, ValueError, struct.error, EOFError, KeyError)
-
-
-class DamageError(ValueError):
-    """A record is not what its head says, or is larger than the limit."""
 
 
 @dataclass(frozen=True)
@@ -91,63 +85,6 @@ def parse_chunk(content: bytes) -> ChunkRecord:
     if at + 8 + stored != len(content):
         raise DamageError(f'the chunk has {len(content) - at - 8} bytes, must have {stored}')
     return ChunkRecord(start, end, size, checksum, compression, content[at + 8 :])
-
-
-def decompress(data: bytes, compression: str, size: int) -> bytes:
-    """
-    Return decompressed data, of which never more than declared is in memory.
-
-    :param compression: '', 'lz4' or 'zstd'
-    :param size: declared, bytes
-    :raises DamageError: if the size is above the limit or a wrong one, or the data are damaged
-    """
-    if size > CHUNK_LIMIT:
-        raise DamageError(f'a chunk has {size} bytes, at most {CHUNK_LIMIT} are read')
-    if not compression:
-        found = data
-    elif compression == 'lz4':
-        found = _collected(_lz4(data), size)
-    elif compression == 'zstd':
-        found = _collected(_zstd(data), size)
-    else:
-        raise DamageError(f'the chunk has the compression {compression!r}, must be lz4 or zstd')
-    if len(found) != size:
-        more = 'more than ' if len(found) > size else ''
-        raise DamageError(f'a chunk has {more}{min(len(found), size)} bytes, it declares {size}')
-    return found
-
-
-def _collected(parts: Iterator[bytes], size: int) -> bytes:
-    found = io.BytesIO()
-    try:
-        for part in parts:
-            found.write(part)
-            if found.tell() > size:
-                break
-    except MemoryError:
-        raise
-    except Exception as error:  # decompressors raise errors of many types
-        raise DamageError(f'the chunk cannot be decompressed ({error})') from error
-    return found.getvalue()
-
-
-def _zstd(data: bytes) -> Iterator[bytes]:
-    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-        while part := reader.read(STEP):
-            yield part
-
-
-def _lz4(data: bytes) -> Iterator[bytes]:
-    rest: bytes | None = data
-    while rest:
-        decoder = lz4.frame.LZ4FrameDecompressor()
-        part = decoder.decompress(rest, STEP)
-        while part or not (decoder.eof or decoder.needs_input):
-            yield part
-            part = b'' if decoder.eof else decoder.decompress(b'', STEP)
-        if not decoder.eof:
-            raise DamageError('it ends early')
-        rest = decoder.unused_data
 
 
 def records_in(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -218,6 +155,8 @@ class FileSummary:
     :param counts: number of messages by channel; None if it has no statistics
     :param metadata_names: of the metadata records
     :param chunks: offsets of the chunks
+    :param is_indexed: whether a reader needs nothing but this section to find all messages: it has
+        statistics, schemas and a chunk, no chunk twice, and nothing behind its offsets
     :param span: earliest and latest receive time, ns; None without messages or statistics
     """
 
@@ -227,6 +166,7 @@ class FileSummary:
     counts: Mapping[int, int] | None = None
     metadata_names: tuple[str, ...] = ()
     chunks: frozenset[int] = frozenset()
+    is_indexed: bool = False
     span: tuple[int, int] | None = None
 
 
@@ -256,10 +196,12 @@ def _parse_summary(start: int, content: bytes) -> FileSummary:
     schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
     names: list[str] = []
-    chunks: set[int] = set()
+    chunks: list[int] = []
+    kinds: list[int] = []
     counts: Mapping[int, int] | None = None
     span = None
     for kind, begin, end in records_in(content):
+        kinds.append(kind)
         if kind == Opcode.SCHEMA:
             schema = parse_record(kind, content[begin:end])
             schemas[schema.id] = schema
@@ -274,12 +216,19 @@ def _parse_summary(start: int, content: bytes) -> FileSummary:
         elif kind == Opcode.CHUNK_INDEX:
             if end - begin < 24:
                 raise DamageError('an index of a chunk is truncated')
-            chunks.add(struct.unpack_from('<QQQ', content, begin)[2])
+            chunks.append(struct.unpack_from('<QQQ', content, begin)[2])
         elif kind == Opcode.METADATA_INDEX:
             if end - begin < 20:
                 raise DamageError('an index of metadata is truncated')
             names.append(content[begin + 20 : end].decode(errors='replace'))
-    return FileSummary(start, schemas, channels, counts, tuple(names), frozenset(chunks), span)
+    ends = kinds.index(Opcode.SUMMARY_OFFSET) if Opcode.SUMMARY_OFFSET in kinds else len(kinds)
+    is_indexed = (
+        bool(chunks and schemas) and counts is not None and len({*chunks}) == len(chunks)
+        and {*kinds[ends:]} <= {Opcode.SUMMARY_OFFSET} and Opcode.FOOTER not in kinds
+    )  # fmt: skip
+    return FileSummary(
+        start, schemas, channels, counts, tuple(names), frozenset(chunks), is_indexed, span
+    )
 
 
 def next_chunk(file: BinaryIO, begin: int, end: int, known: frozenset[int] = frozenset()) -> int:

@@ -22,12 +22,12 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.input_limits import CHUNK_LIMIT
 from viva_ros.core.regular_file import open_regular
+from viva_ros.data.bag.decompression import DamageError
 from viva_ros.data.bag.mcap_records import (
     HEAD,
     MAGIC,
     MESSAGE_HEAD,
     ChunkRecord,
-    DamageError,
     FileSummary,
     index_counts,
     metadata_content,

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.foreign_text import shown
-from viva_ros.core.regular_file import first_irregular
+from viva_ros.core.input_limits import DEFINITION_LIMIT
+from viva_ros.core.regular_file import first_irregular, read_limited
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.mcap_records import MAGIC
 from viva_ros.data.bag.mcap_salvage import read_mcap
+from viva_ros.data.bag.metadata import METADATA, check_files, listed_files, read_metadata
 from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
 from viva_ros.data.bag.salvage import is_empty, read_sqlite, two_types
-from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
+from viva_ros.data.bag.split import STORAGE, check_parts, check_single, is_split_bag
 from viva_ros.data.file_signature import description, is_packed_recording
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
-from viva_ros.robot.yaml_reader import read_yaml
 
 SQLITE: Final = '.db3'
 FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
@@ -96,7 +96,7 @@ def _read(path: Path) -> Recording:
             'bag-kind', f'bag {path}: {irregular} is a pipe, socket or device: leave it out'
         )
     if path.is_dir():
-        _check_inside(path)
+        check_files(path)
     if is_ros1(path):
         return read_ros1(path)
     try:
@@ -119,7 +119,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
         return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
     if not (path / METADATA).is_file():
         return _joined(path, *_read_files(check_parts(path), salvage))
-    content = _metadata(path)
+    content = read_metadata(path)
     if content.get('compression_format') or content.get('compression_mode'):
         raise RecordingError(
             'bag-compressed',
@@ -127,7 +127,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
             f'{content.get("compression_mode")} and is not intact ({reason}): convert it with '
             '"ros2 bag convert" to a bag without compression, or to MCAP with its own compression',
         )
-    files = _listed(path, content)
+    files = listed_files(path, content)
     if not files:
         raise RecordingError(
             'bag-without-files',
@@ -135,37 +135,6 @@ def salvage(path: Path, reason: object = '') -> Recording:
         )
     expected = int(content.get('message_count') or 0)
     return _joined(path, *_read_files(files, salvage), expected)
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        content, _ = read_yaml(path / METADATA)
-        return dict(content['rosbag2_bagfile_information'])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RecordingError(
-            'bag-metadata',
-            f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"',
-        ) from error
-
-
-def _listed(path: Path, content: Mapping[str, Any]) -> list[Path]:
-    """Return the files of a bag as its metadata.yaml lists them."""
-    return [path / Path(str(name)).name for name in content.get('relative_file_paths') or []]
-
-
-def _check_inside(path: Path) -> None:
-    """
-    Refuse a bag whose metadata.yaml lists files of other folders.
-
-    :raises RecordingError: if it does
-    """
-    for name in map(str, _metadata(path).get('relative_file_paths') or []):
-        if Path(name).is_absolute() or '..' in Path(name).parts:
-            raise RecordingError(
-                'bag-file-outside',
-                f'{path / METADATA} lists {shown(name)}, which is not in the folder of the bag: '
-                f'run "ros2 bag reindex {path}"',
-            )
 
 
 def _check_listed(path: Path) -> None:
@@ -176,7 +145,7 @@ def _check_listed(path: Path) -> None:
     """
     if not (path.parent / METADATA).is_file():
         return
-    files = _listed(path.parent, _metadata(path.parent))
+    files = listed_files(path.parent, read_metadata(path.parent))
     if len(files) > 1 and path.name in [one.name for one in files]:
         raise RecordingError(
             'bag-listed',
@@ -186,8 +155,8 @@ def _check_listed(path: Path) -> None:
 
 def _as_listed(path: Path, recording: Recording) -> Recording:
     """Return a recording with the losses of a folder that differs from its metadata.yaml."""
-    content, losses = _metadata(path), list(recording.losses)
-    files = _listed(path, content)
+    content, losses = read_metadata(path), list(recording.losses)
+    files = listed_files(path, content)
     names = {one.name for one in files} | {one.stem for one in files if one.suffix == '.zstd'}
     more = [one.name for one in sorted(path.iterdir())
             if one.suffix in STORAGE and one.name not in names]  # fmt: skip
@@ -347,10 +316,12 @@ def _definition(type_name: str, texts: dict[str, str]) -> Definition:
 def _texts(folder: Path) -> dict[str, str]:
     try:
         found = {
-            f'{path.parent.parent.name}/msg/{path.stem}': path.read_text(encoding='utf-8')
+            f'{path.parent.parent.name}/msg/{path.stem}': read_limited(
+                path, DEFINITION_LIMIT
+            ).decode()
             for path in sorted(folder.glob('**/msg/*.msg'))
         }
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             'definitions-unreadable', f'definitions in {folder} cannot be read ({error})'
         ) from error

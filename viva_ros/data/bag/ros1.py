@@ -4,23 +4,30 @@
 Reading ROS 1 bags through ``rosbags.highlevel.AnyReader``.
 
 Messages become CDR, as ROS 2 writes them, on access; they are in the order of the file. A file
-without its index, or with damage, is refused: ``rosbag reindex`` of ROS 1 writes the index.
+without its index, or with damage, is refused: ``rosbag reindex`` of ROS 1 writes the index. Chunks
+and definitions are read up to the limits of ``core.input_limits``.
 """
 
+import os
+import shlex
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, Nodetype
 from rosbags.rosbag1 import Reader
+from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, IndexData, RecordType, read_uint32
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT
+from viva_ros.data.bag.decompression import DamageError, decompress
 from viva_ros.data.bag.salvage import HEAD, OpenedChunks, SmallMessages, two_types
 from viva_ros.data.definition_check import check_definition
 from viva_ros.data.messages import Definition
@@ -46,7 +53,9 @@ def read_ros1(path: Path) -> Recording:
             f'rename it to {path.name.removesuffix(ACTIVE)}',
         )
     try:
-        with AnyReader([path]) as reader:
+        bag = AnyReader([path])
+        bag.readers = [LimitedReader(path)]
+        with bag as reader:
             return _read(path, reader)
     except RecordingError:
         raise
@@ -56,8 +65,8 @@ def read_ros1(path: Path) -> Recording:
 
 def _unreadable(path: Path, error: Exception) -> RecordingError:
     try:
-        with Reader(path):
-            is_indexed = not isinstance(error, _DamageError)
+        with LimitedReader(path):
+            is_indexed = not isinstance(error, DamageError)
     except Exception:  # as above
         is_indexed = False
     if is_indexed:
@@ -80,7 +89,7 @@ def ros1_times(path: Path) -> tuple[int, int] | None:
 
     :raises Exception: if it is damaged
     """
-    with Reader(path) as reader:
+    with LimitedReader(path) as reader:
         return (reader.start_time, reader.end_time - 1) if reader.chunk_infos else None
 
 
@@ -92,8 +101,76 @@ def has_no_messages(path: Path) -> bool:
         return False
 
 
-class _DamageError(Exception):
-    """The index and the messages of a bag differ."""
+class LimitedReader(Reader):
+    """
+    Reads a bag without trust in its sizes.
+
+    Its chunks are decompressed up to the size that they declare. An index that lists a chunk
+    twice, or whose parts overlap, is refused: it would take all memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._listed: set[int] = set()  # places of chunks
+        self._left = path.stat().st_size  # bytes that the index may still have
+
+    def read_chunk_info(self) -> ChunkInfo:
+        """Return what the index says about a chunk."""
+        info = super().read_chunk_info()
+        if info.pos in self._listed:
+            raise DamageError(f'the index has the chunk at byte {info.pos} twice')
+        self._listed.add(info.pos)
+        return info
+
+    def read_chunk(self) -> Chunk:
+        """
+        Return sizes and place of a chunk.
+
+        :raises RecordingError: if it is above the limit
+        """
+        assert self.bio is not None
+        at = self.bio.tell()
+        header = Header.read(self.bio, RecordType.CHUNK)
+        compression, size = header.get_string('compression'), header.get_uint32('size')
+        stored = read_uint32(self.bio)
+        if (largest := max(size, stored)) > CHUNK_LIMIT:
+            out = Path(str(self.path)).with_suffix('.filtered.bag')
+            files = shlex.join([str(self.path), str(out)])
+            raise RecordingError(
+                'ros1-chunk-size',
+                f'recording {self.path}: the chunk at byte {at} has {largest} bytes, at most '
+                f'{CHUNK_LIMIT} are read: write it again, with chunks of the usual size, by '
+                f'"rosbag filter {files} True" of ROS 1',
+            )
+        place = self.bio.tell()
+        self.bio.seek(stored, os.SEEK_CUR)
+        kind = '' if compression == 'none' else compression
+        return Chunk(stored, place, partial(decompress, compression=kind, size=size))
+
+    def read_index_data(self, pos: int, indexes: dict[int, list[IndexData]]) -> None:
+        """Read where the messages of a topic are in a chunk."""
+        assert self.bio is not None
+        begin = self.bio.tell()
+        super().read_index_data(pos, indexes)
+        self._left -= self.bio.tell() - begin
+        if self._left < 0:
+            raise DamageError('the parts of the index overlap')
+
+    def read_connection(self) -> Connection:
+        """
+        Return a topic with its definition.
+
+        :raises RecordingError: if the definition is above the limit
+        """
+        found = super().read_connection()
+        if (size := len(found.msgdef.data)) > DEFINITION_LIMIT:
+            raise RecordingError(
+                'ros1-definition-size',
+                f'recording {self.path}: the definition of {shown(found.msgtype)} has {size} '
+                f'characters, at most {DEFINITION_LIMIT} are read: no package of ROS has such a '
+                'type; check where the recording comes from, and leave it out',
+            )
+        return found
 
 
 def _read(path: Path, reader: AnyReader) -> Recording:
@@ -103,7 +180,7 @@ def _read(path: Path, reader: AnyReader) -> Recording:
     for info in bag.chunk_infos:
         counted.update(info.connection_counts)
     if counted != indexed or not indexed.total():
-        raise _DamageError(f'the index has {indexed.total()} messages of {counted.total()}')
+        raise DamageError(f'the index has {indexed.total()} messages of {counted.total()}')
     store = _with_header(reader.typestore)
     small = SmallMessages()
     chunks = _Chunks(path, {place: tuple(one) for place, one in bag.chunks.items()})
@@ -166,7 +243,7 @@ def _message(chunk: bytes, offset: int, time: int) -> bytes:
         offset = begin + length
     stamp = b'time=' + struct.pack('<II', *divmod(time, 10**9))
     if MESSAGE not in fields or stamp not in fields or begin + length > len(chunk):
-        raise _DamageError('the index and the messages differ')
+        raise DamageError('the index and the messages differ')
     return chunk[begin : begin + length]
 
 

@@ -24,11 +24,11 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.database import WAL, StoredBag, log_of, open_database
 from viva_ros.data.bag.mcap_records import MAGIC, read_summary
+from viva_ros.data.bag.metadata import METADATA
 from viva_ros.data.bag.ros1 import ACTIVE, ros1_times
 from viva_ros.data.file_signature import PACKED, description, is_packed_recording
 from viva_ros.data.segmentation import LABEL
 
-METADATA: Final = 'metadata.yaml'
 STORAGE: Final = ('.mcap', '.db3', '.bag')
 #: Between the end of a part and the beginning of the next, ns. A recorder opens the next part
 #: within milliseconds, and a robot publishes its joints at least ten times a second. A recorder

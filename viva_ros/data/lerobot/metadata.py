@@ -30,7 +30,8 @@ from viva_ros.data.table_limits import check_table, open_table
 
 READABLE: Final = ('v3.', 'v2.')
 READ_ERRORS: Final = (
-    OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, pa.ArrowException,
+    OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError,
+    pa.ArrowException,
 )  # fmt: skip
 MODALITY: Final = 'meta/modality.json'
 OLD_EPISODES, OLD_STATS = 'meta/episodes.jsonl', 'meta/episodes_stats.jsonl'
@@ -200,7 +201,7 @@ class Dataset:
         """
         try:
             return int(row[f'videos/{key}/chunk_index']), int(row[f'videos/{key}/file_index'])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordingError(
                 'dataset-video-place',
                 f'episode {row["episode_index"]} of {self.root} has no chunk and file index of '
@@ -218,7 +219,7 @@ class Dataset:
         try:
             path = confined(self.root, filled(str(self.info[template]), known))
             return path if path.exists() else self._only(path, of, key) or path
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             raise RecordingError(
                 'dataset-path',
                 f'{self.root / layout.INFO}: {template} is '

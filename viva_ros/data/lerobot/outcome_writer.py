@@ -10,6 +10,9 @@ their content.
 All files are first written under other names and flushed; a journal in ``meta/`` then lists them,
 and they are renamed. Interrupted before the journal, the dataset is as before; after it, the
 dataset is refused by readers until ``finish`` has renamed the rest. One process at a time writes.
+
+A dataset may be of others: nothing outside of its folder is written or renamed, whatever its
+journal and its links say.
 """
 
 import json
@@ -32,6 +35,8 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.core.files import remedy, sync, write_atomically
+from viva_ros.core.foreign_text import shown
+from viva_ros.core.json_reader import parse_json, read_json
 from viva_ros.core.outcome import outcome, outcome_of_frames
 from viva_ros.data.episode import Label
 from viva_ros.data.lerobot import layout, stats
@@ -41,9 +46,11 @@ from viva_ros.data.lerobot.metadata import (
     OLD_STATS,
     READ_ERRORS,
     Dataset,
+    confined,
     json_lines,
     open_dataset,
 )
+from viva_ros.data.table_limits import check_table, open_table
 
 LOCK: Final = '.viva_outcomes.lock'
 SUFFIX: Final = '.viva_new'  # of a file that is written and not yet renamed
@@ -62,8 +69,14 @@ def exclusive(root: Path) -> Iterator[None]:
     """
     path = root / LOCK
     try:
-        file = path.open('a', encoding='utf-8')
+        file = open(path, 'a', encoding='utf-8', opener=_open_lock)  # noqa: SIM115
     except OSError as error:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise RecordingError(
+                'outcomes-lock-kind',
+                f'{path} is a link, pipe or folder, must be a file: delete it, with '
+                f'"rm -r {shlex.quote(str(path))}"',
+            ) from error
         raise _unwritable(root, error) from error
     with file:
         try:
@@ -83,6 +96,11 @@ def exclusive(root: Path) -> Iterator[None]:
         finally:
             path.unlink(missing_ok=True)
             lock.release()
+
+
+def _open_lock(path: str, flags: int) -> int:
+    """Open a lock file, but no link, which could lead elsewhere, and no pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def write_outcomes(root: Path, labels: Mapping[int, Label], track: Track) -> int:
@@ -131,8 +149,8 @@ def finish(root: Path) -> None:
     journal = root / JOURNAL
     if not journal.is_file():
         return
+    paths = _journalled(root, journal)
     try:
-        paths = [root / name for name in json.loads(journal.read_text(encoding='utf-8'))]
         for path in paths:
             if _staged(path).exists():
                 _staged(path).replace(path)
@@ -142,6 +160,42 @@ def finish(root: Path) -> None:
         sync(journal.parent)
     except OSError as error:
         raise _unwritable(root, error) from error
+
+
+def _journalled(root: Path, journal: Path) -> list[Path]:
+    """
+    Return the files that a journal lists.
+
+    :raises RecordingError: if it cannot be read, or one of them is not a file of the dataset
+    """
+    try:
+        names = read_json(journal)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError('it is no list of names')
+        paths = [confined(root, name) for name in names]
+        for path in (journal, *paths, *map(_staged, paths)):
+            _check_inside(root, path)
+            if not path.is_file() and (path.exists() or path in paths):
+                raise ValueError(f'{shown(path)} is no file')
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            'outcomes-journal',
+            f'{journal} is not a journal that "viva label" wrote into this dataset ({error}): '
+            f'delete it, with "rm {shlex.quote(str(journal))}", and compare the dataset with its '
+            'original',
+        ) from error
+    return paths
+
+
+def _check_inside(root: Path, path: Path) -> None:
+    """
+    Check that a file is in the folder of a dataset, and not behind a link.
+
+    :raises ValueError: if it is not
+    """
+    place, target = (os.path.realpath(one) for one in (path.parent, path))  # also of a circle
+    if not Path(place).is_relative_to(os.path.realpath(root)) or path.is_symlink():
+        raise ValueError(f'{shown(path)} is, or is behind, a link to {shown(target)}')
 
 
 def _unwritable(root: Path, error: OSError) -> RecordingError:
@@ -172,6 +226,7 @@ class _Changes:
     def stage(self, track: Track) -> None:
         """Write all files under other names; none is left after an error."""
         root = self.dataset.root
+        _check_link(root / JOURNAL, root)
         try:
             files = dict.fromkeys(self.dataset.data_file(row) for row in self.dataset.rows)
             for path in track(list(files), 'writing'):
@@ -210,6 +265,7 @@ class _Changes:
     def _replace(self, path: Path, write: Callable[[Path], object]) -> None:
         _check_writable(path, self.dataset.root)
         self.paths.append(path)
+        _staged(path).unlink(missing_ok=True)  # a link would be followed
         write(_staged(path))
         shutil.copymode(path, _staged(path))
         sync(_staged(path))
@@ -217,8 +273,8 @@ class _Changes:
     def _data(self, path: Path) -> None:
         """Write ``next.success`` of the frames in a data file."""
         wanted = ('episode_index', 'frame_index', 'index', layout.FRAME_SUCCESS)
-        names = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[name for name in wanted if name in names])
+        table = _read(path, wanted)
+        names = table.column_names
         numbers = np.asarray(table['episode_index'])
         order = next((n for n in wanted[1:3] if n in names), '')
         places = np.asarray(table[order]) if order else np.arange(table.num_rows)
@@ -244,8 +300,9 @@ class _Changes:
 
     def _episodes(self, path: Path) -> None:
         """Write the columns of an episode table of v3."""
-        names = pq.read_schema(path).names
-        numbers = pq.read_table(path, columns=['episode_index'])['episode_index'].to_pylist()
+        with open_table(path) as file:
+            names = file.schema_arrow.names
+        numbers = _read(path, ['episode_index'])['episode_index'].to_pylist()
         own = [self._own(number) for number in numbers]
         columns = {
             key: pa.array([one[key] for one in own], layout.EXTRA_COLUMNS[key])
@@ -308,7 +365,7 @@ class _Changes:
         return {**content, 'features': {**content['features'], layout.FRAME_SUCCESS: feature}}
 
     def _json(self, path: Path, changed: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        before = json.loads(path.read_text(encoding='utf-8'))
+        before = read_json(path, finite=False)  # statistics may have NaN
         after = changed(before)
         if after != before:
             text = json.dumps(after, indent=4, ensure_ascii=False)
@@ -332,19 +389,32 @@ def _write_text(text: str, path: Path) -> None:
     path.write_text(text, encoding='utf-8')
 
 
+def _read(path: Path, columns: Iterable[str]) -> pa.Table:
+    """
+    Return those of some columns that a parquet file has.
+
+    :raises ValueError: if they are above the limits
+    """
+    with open_table(path) as file:
+        chosen = [name for name in columns if name in file.schema_arrow.names]
+        check_table(path, file, chosen)
+        return file.read(columns=chosen)
+
+
 def _has_columns(path: Path, columns: Mapping[str, pa.Array]) -> bool:
     """Return whether a parquet file has columns with this content."""
-    schema = pq.read_schema(path)
+    with open_table(path) as file:
+        schema = file.schema_arrow
     known = {n: one.type for n, one in columns.items() if n in schema.names}
     if len(known) < len(columns) or any(schema.field(n).type != known[n] for n in known):
         return False
-    table = pq.read_table(path, columns=list(columns))
+    table = _read(path, columns)
     return all(table[n].combine_chunks().equals(one) for n, one in columns.items())
 
 
 def _write_columns(source: Path, columns: Mapping[str, pa.Array], path: Path) -> None:
     """Copy a parquet file with other columns, one group of rows at a time."""
-    with pq.ParquetFile(source) as file:
+    with open_table(source) as file:
         empty = _with_columns(file.schema_arrow.empty_table(), columns, 0)
         schema = empty.schema.with_metadata(_metadata(file.schema_arrow.metadata, columns))
         groups = file.num_row_groups
@@ -353,6 +423,7 @@ def _write_columns(source: Path, columns: Mapping[str, pa.Array], path: Path) ->
         with pq.ParquetWriter(path, schema, compression=codec) as writer:
             first = 0
             for k in range(groups):
+                check_table(source, file, groups=[k])
                 rows = file.read_row_group(k)
                 writer.write_table(
                     _with_columns(rows, columns, first).cast(schema), max(rows.num_rows, 1)
@@ -375,7 +446,7 @@ def _metadata(
     """Return the metadata of a data file; a list of features gets ``next.success``."""
     found = dict(known or {})
     if HUGGINGFACE in found and layout.FRAME_SUCCESS in columns:
-        content = json.loads(found[HUGGINGFACE])
+        content = parse_json(found[HUGGINGFACE], finite=False)
         features = content.get('info', {}).get('features')
         if isinstance(features, dict):
             features[layout.FRAME_SUCCESS] = {'dtype': 'bool', '_type': 'Value'}
@@ -385,15 +456,21 @@ def _metadata(
 
 def _check_writable(path: Path, root: Path) -> None:
     """Refuse files that are protected, or shared through links: a rename would replace them."""
-    if path.is_symlink():
-        raise RecordingError(
-            'outcomes-link',
-            f'{path} is a link to {path.resolve()}, which others may use: copy the dataset with '
-            f'"cp -rL {shlex.quote(str(root))} COPY" and write into the copy',
-        )
+    _check_link(path, root)
     if not path.stat().st_mode & stat.S_IWUSR or not os.access(path.parent, os.W_OK):
         raise RecordingError(
             'outcomes-read-only',
             f'{path} is read-only: make the dataset writable with "chmod -R u+w '
             f'{shlex.quote(str(root))}", or write into a copy of it',
         )
+
+
+def _check_link(path: Path, root: Path) -> None:
+    try:
+        _check_inside(root, path)
+    except ValueError as error:
+        raise RecordingError(
+            'outcomes-link',
+            f'{error}, which others may use: copy the dataset with '
+            f'"cp -rL {shlex.quote(str(root))} COPY" and write into the copy',
+        ) from error
