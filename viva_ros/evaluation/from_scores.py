@@ -30,13 +30,30 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
     Read the tables of one engine, by recording.
 
     :param task: task of the tables; empty for all tasks
-    :raises RecordingError: if no table is found, or a table is damaged
+    :raises RecordingError: if no table is found or is of the task, a table is damaged, or a
+        recording has two
     :raises EngineError: if the tables are of several engines
     :raises CalibrationError: if a table was made without thresholds
     """
     tables = [read_scored(path) for path in find_scored([folder])]
     check_engines(tables)
     chosen = [table for table in tables if table.header['task'] == (task or table.header['task'])]
+    if not chosen:
+        known = ', '.join(sorted({table.header['task'] for table in tables}))
+        raise RecordingError(
+            'tables-task-missing',
+            f'{folder} has no table of task {task}, must be one of {known}: correct --task, or '
+            'score recordings of that task',
+        )
+    found: dict[Path, Scored] = {}
+    for table in chosen:
+        path = Path(table.header['made_of']['input'][0])
+        if (other := found.setdefault(path, table)) is not table:
+            raise RecordingError(
+                'table-recording-twice',
+                f'{other.path} and {table.path} are both tables of {path}: delete one of them, or '
+                'name the task with --task if they differ in it',
+            )
     for table in chosen:
         if table.header['calibration'] is None:
             raise CalibrationError(
@@ -44,7 +61,7 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
                 f'{table.path} was made without thresholds, so its alarms are unknown: run '
                 "'viva calibrate' for the engine, then score again without --no-alarms",
             )
-    return {Path(table.header['made_of']['input'][0]): table for table in chosen}
+    return found
 
 
 def check_tables(
@@ -149,17 +166,23 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
         tables of one task with different ones
     """
     _check_one_calibration(tables)
-    found = {}
-    for table in tables.values():
-        try:
-            found[table.header['task']] = parse({'format': FORMAT, **table.header['calibration']})
-        except (KeyError, TypeError, ValueError, ConfigurationError) as error:
-            raise CalibrationError(
-                'table-calibration-format',
-                f'{table.path} was made with thresholds that this version does not use '
-                f'({type(error).__name__}: {error}): calibrate again, then score again',
-            ) from error
-    return found
+    return {table.header['task']: _calibration(table) for table in tables.values()}
+
+
+def _calibration(table: Scored) -> Calibration:
+    """
+    Return the calibration of the alarms of a table.
+
+    :raises CalibrationError: if it is of an earlier format, or damaged
+    """
+    try:
+        return parse({'format': FORMAT, **table.header['calibration']})
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+        raise CalibrationError(
+            'table-calibration-format',
+            f'{table.path} was made with thresholds that this version does not use '
+            f'({type(error).__name__}: {error}): calibrate again, then score again',
+        ) from error
 
 
 def _check_one_calibration(tables: Mapping[Path, Scored]) -> None:
@@ -189,7 +212,9 @@ def check_alphas(tables: Sequence[Scored]) -> None:
 
     :raises CalibrationError: with one table of each alpha
     """
-    found = {table.header['calibration']['alpha']: table.path for table in tables}
+    found: dict[float, Path] = {}
+    for table in tables:
+        found.setdefault(_calibration(table).alpha, table.path)
     if len(found) > 1:
         each = ', '.join(f'{path} has alpha {alpha:g}' for alpha, path in found.items())
         raise CalibrationError(
