@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from viva_ros.console.provenance import command_line, processor
+from viva_ros.core.foreign_text import shown
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import IN_TIME, disturbed, error_responses
 
@@ -174,7 +175,8 @@ def _untouched_note(surrogates: Mapping[str, Figures]) -> str:
 def _figure(figures: Figures, key: str) -> str:
     text = interval_text(figures[key])
     less = figures['differences'].get(key)
-    return f'**{text}**' if less and (less['low'] > 0.0 or less['high'] < 0.0) else text
+    is_apart = less and (less['low'] > 0.0 or less['high'] < 0.0)
+    return Markup(f'**{text}**') if is_apart else text
 
 
 def _label(label: str, more: bool | None) -> str:
@@ -190,15 +192,27 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f'| {" | ".join(map(_text, cells))} |'
+    texts = (one if isinstance(one, Markup) else _text(one) for one in cells)
+    return f'| {" | ".join(texts)} |'
+
+
+class Markup(str):
+    """Text of this package with markup, which is not escaped."""
+
+    __slots__ = ()
+
+
+ESCAPED: Final = str.maketrans({
+    **{mark: f'\\{mark}' for mark in '\\`*~$|'}, '&': '&amp;', '<': '&lt;',
+})  # fmt: skip
 
 
 def _text(text: str) -> str:
-    """Escape a name from a recording for Markdown."""
-    plain = ' '.join(text.split())
-    for mark, kept in (('&', '&amp;'), ('<', '&lt;'), ('|', '\\|'), ('`', '\\`'), ('](', ']\\(')):
-        plain = plain.replace(mark, kept)
-    return plain
+    """Return a name from a recording for Markdown: no markup, formula, link or control."""
+    found = shown(' '.join(text.split())).translate(ESCAPED)
+    for mark, kept in ((']:', ']\\:'), ('](', ']\\('), ('][', ']\\['), ('://', '&#58;//')):
+        found = found.replace(mark, kept)
+    return found.replace('www.', 'www&#46;')
 
 
 def interval_text(figure: Mapping[str, float]) -> str:
