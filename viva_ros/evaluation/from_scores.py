@@ -15,13 +15,13 @@ from typing import Any
 
 from viva_ros.console.progress import following
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
-from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError, VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.split import Note, SelectedRecordings, check_copies, contents_of
 from viva_ros.evaluation.results import Result, result
-from viva_ros.evaluation.run import labelled
+from viva_ros.evaluation.run import check_some, labelled, leaving_out, raise_all
 from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scored, samples_of
 
 
@@ -100,34 +100,42 @@ def check_tables(
 
 def results_of(
     tables: Mapping[str, Mapping[Path, Scored]], paths: Sequence[Path], task: str = ''
-) -> tuple[dict[str, list[Result]], list[Path]]:
+) -> tuple[dict[str, list[Result]], list[Path], list[Path]]:
     """
     Compare values and alarms of the tables with the outcomes of the recordings.
 
     :param tables: from ``read_tables``, by the name of the engine
     :param task: task of the recordings; empty for all tasks
-    :returns: results by name, and their recordings, in the same order
-    :raises RecordingError: if a recording has no outcome or table, or changed after scoring
+    :returns: results by name; their recordings, in the same order; and those that cannot be read,
+        which are left out and named on stderr
+    :raises RecordingError: if recordings have no outcome or table, or changed after scoring, or
+        none can be read
     :raises CalibrationError: if a recording is a copy of another
     """
     found: dict[str, list[Result]] = {name: [] for name in tables}
     judged, contents = [], {}
+    refused: list[VivaError] = []
+    failed: list[Path] = []
     with following(paths, 'evaluating') as shown:
         for path in shown:
-            recording = open_recording(path)
-            episode, label = labelled(recording)
-            if task and label.task != task:
-                continue
-            moments = truth(recording)
-            judged.append(path)
-            contents[path] = contents_of([episode])
-            for name, rows in tables.items():
-                table = table_of(rows, path)
-                found[name].append(
-                    result(episode, label, samples_of(table), alarms_of(table), moments)
-                )
+            with leaving_out(path, failed, refused):
+                recording = open_recording(path)
+                episode, label = labelled(recording)
+                if task and label.task != task:
+                    continue
+                moments, content = truth(recording), contents_of([episode])
+                each = {
+                    name: result(episode, label, samples_of(table), alarms_of(table), moments)
+                    for name, rows in tables.items() for table in (table_of(rows, path),)
+                }  # fmt: skip
+                contents[path] = content
+                judged.append(path)
+                for name, one in each.items():
+                    found[name].append(one)
+    raise_all(refused)
+    check_some(judged, paths)
     check_copies(contents)
-    return found, judged
+    return found, judged, failed
 
 
 def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:

@@ -25,9 +25,11 @@ import vl_convert
 
 from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import Episode
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
@@ -115,7 +117,11 @@ def page(
     for row in stories:
         path = paths.get((results[row].task, results[row].name))
         if path is not None:
-            episodes[row]['strip'] = strip(episodes_of(open_recording(path))[0])
+            try:
+                with one_recording(path):
+                    episodes[row]['strip'] = strip(episodes_of(open_recording(path))[0])
+            except (InputError, RecordingError) as error:
+                episodes[row]['told'] += f' Its images cannot be shown: {error}.'
     first = next(iter(next(iter(figures.values())).values()))
     content = {
         'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,
