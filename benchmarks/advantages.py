@@ -46,6 +46,7 @@ from viva_ros.advantage.report import GROUPS, by_time_to_end, draw_by_time
 from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.foreign_text import plotted
 from viva_ros.evaluation.tables import plain
 from viva_ros.metrics.intervals import interval, mean
 from viva_ros.scoring.store import check_engines, find_scored, read_scored
@@ -229,7 +230,7 @@ def draw(content: Mapping[str, Any]) -> Figure:
         for side, name in enumerate((BEFORE, AFTER), start=1):
             axes = figure.add_subplot(len(tasks), 2, 2 * row + side)
             draw_by_time(axes, content['rules'][name][task]['by_time'])
-            axes.set_title(f'{task}, {name}', loc='left')
+            axes.set_title(f'{plotted(task)}, {plotted(name)}', loc='left')
     return figure
 
 

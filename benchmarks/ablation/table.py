@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from benchmarks.ablation.entries import FACTORS
 from viva_ros.console.provenance import command_line, made_by
 from viva_ros.core.files import write_atomically
+from viva_ros.core.foreign_text import plotted
 from viva_ros.evaluation.plots import BLUE, GREY
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import IN_TIME
@@ -203,9 +204,9 @@ def draw(rows: Rows, path: Path) -> None:
             axes.plot([one['low'], one['high']], [place, place], color=colour, lw=2)
             axes.plot(one['value'], place, 'o', color=colour)
         axes.axvline(next(iter(rows.values()))['all'][key]['value'], color=BLUE, lw=0.6, ls=':')
-        axes.set_title(textwrap.fill(heading, 26), fontsize=9)
+        axes.set_title(textwrap.fill(plotted(heading, 120), 26), fontsize=9)
         axes.set_xlabel('higher is better' if more else 'lower is better')
-    panels[0].set_yticks(range(len(rows)), [row['title'] for row in rows.values()])
+    panels[0].set_yticks(range(len(rows)), [plotted(row['title']) for row in rows.values()])
     panels[0].invert_yaxis()
     figure.savefig(path, dpi=110)
 

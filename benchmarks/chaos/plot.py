@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks.chaos.history import History
 from benchmarks.chaos.invariants import Violation
+from viva_ros.core.foreign_text import plotted
 
 LEVELS: Final = ('OK', 'UNKNOWN', 'WARN', 'ALARM', 'OPERATOR', 'LATCHED', 'PAUSED')
 OWN, STRANGE, BAD = '#1f77b4', '#d62728', '#d62728'
@@ -42,7 +43,7 @@ def _values(axis: plt.Axes, history: History) -> None:
     for is_own, colour, name in ((True, OWN, 'monitor'), (False, STRANGE, 'of others')):
         rows = [one for one in history.values if one.known and (one.node == 'monitor') == is_own]
         axis.plot([one.at - history.begin for one in rows], [one.value for one in rows], '.',
-                  ms=2, color=colour, label=f'value, {name}')  # fmt: skip
+                  ms=2, color=colour, label=f'value, {plotted(name)}')  # fmt: skip
     unknown = [one for one in history.values if not one.known and one.node == 'monitor']
     axis.plot([one.at - history.begin for one in unknown], [-1.1] * len(unknown), '|',
               color='0.5', label='unknown')  # fmt: skip
@@ -70,4 +71,4 @@ def _disturbances(axis: plt.Axes, history: History) -> None:
         axis.barh(
             row, max(one.end - one.begin, 0.3), left=one.begin - history.begin, color='#ff7f0e'
         )
-    axis.set_yticks(range(len(names)), names, fontsize=7)
+    axis.set_yticks(range(len(names)), [plotted(name) for name in names], fontsize=7)

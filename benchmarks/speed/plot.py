@@ -15,6 +15,7 @@ from rich.table import Table
 
 from viva_ros.console.terminal import Terminal
 from viva_ros.core.files import replace_atomically
+from viva_ros.core.foreign_text import plotted
 
 OURS: Final = '#2f7d4f'
 OTHERS: Final = '#9aa0a6'
@@ -42,7 +43,8 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         PANELS[part](axes, found[part])
     described = found['machine']
     cores = f', {described["cores"]} cores' if 'cores' in described else ''
-    figure.suptitle(f'{described["processor"]}{cores}, {described["date"]}', fontsize=10)
+    machine = f'{described["processor"]}{cores}, {described["date"]}'
+    figure.suptitle(plotted(machine, 150), fontsize=10)
     replace_atomically(path, lambda part: figure.savefig(part, format='png', dpi=110))
 
 
@@ -55,12 +57,16 @@ def draw_engines(axes: Axes, found: Mapping[str, Any]) -> None:
         axes.barh(place, row['p50_ms'], color=colour, alpha=opacity)
         axes.plot([row['p50_ms'], row['p95_ms']], [place, place], color='black', linewidth=1.0)
         text = f' {row["p50_ms"]:.1f} ms, {row["faster"]:.1f}x'
-        axes.text(row['p95_ms'], place, text, va='center', fontsize=8)
-    axes.set_yticks(range(len(rows)), [row['name'] for row in rows])
+        axes.text(row['p95_ms'], place, plotted(text), va='center', fontsize=8)
+    axes.set_yticks(range(len(rows)), [plotted(row['name']) for row in rows])
     axes.set_xlim(right=1.25 * max(row['p95_ms'] for row in rows))
     axes.set_xlabel('ms: p50, line to p95')
     shown = {row['model'] for row in rows}
-    patches = [Patch(color=colour, label=name) for name, colour in MODELS.items() if name in shown]
+    patches = [
+        Patch(color=colour, label=plotted(name))
+        for name, colour in MODELS.items()
+        if name in shown
+    ]
     axes.legend(handles=patches, loc='upper right', frameon=False, fontsize=8)
     axes.set_title('One estimate: three cameras, one thread (pale: eager)', fontsize=10)
 
@@ -73,14 +79,16 @@ def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         places = [cases.index(row['case']) for row in mine]
         p50, p95 = ([row[f'added_{which}_ms'] for row in mine] for which in ('p50', 'p95'))
         axes.hlines(places, p50, p95, color=colour, linewidth=1.5)
-        axes.plot(p50, places, 'o', color=colour, label=name)
+        axes.plot(p50, places, 'o', color=colour, label=plotted(name))
         for row, place, right in zip(mine, places, p95, strict=True):
             if row['delivered'] < 0.95:
                 text = f'  {row["delivered"]:.0%} delivered'
-                axes.text(right, place, text, va='center', fontsize=7, color='dimgrey')
+                axes.text(right, place, plotted(text), va='center', fontsize=7, color='dimgrey')
     axes.set_xscale('log')
     axes.set_xlim(right=8.0 * max(row['added_p95_ms'] for row in rows))
-    axes.set_yticks(range(len(cases)), [case.replace('compressed', 'JPEG') for case in cases])
+    axes.set_yticks(
+        range(len(cases)), [plotted(case.replace('compressed', 'JPEG')) for case in cases]
+    )
     axes.grid(axis='x', alpha=0.3)
     axes.set_xlabel('ms: p50, line to p95')
     axes.legend(loc='upper right', frameon=False, fontsize=8)
@@ -93,10 +101,10 @@ def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         mine = [row for row in rows if (row['where'], row['phases']) == kind]
         if mine:
             robots, cost = [row['robots'] for row in mine], [row['cost'] for row in mine]
-            axes.plot(robots, cost, form, color=colour, label=name)
+            axes.plot(robots, cost, form, color=colour, label=plotted(name))
     numbers = sorted({row['robots'] for row in rows})
     axes.set_xscale('log', base=2)
-    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.set_xticks(numbers, [f'{number:d}' for number in numbers])
     axes.set_ylim(0.0, 1.3 * max(row['cost'] for row in rows))
     axes.grid(axis='y', alpha=0.3)
     axes.set_xlabel('robots')
@@ -112,8 +120,8 @@ def draw_start(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     for place, row in enumerate(ordered):
         axes.barh(place, row['memory_mib'], color=OTHERS if row['torch'] else OURS)
         text = f' {row["memory_mib"]:.0f} MiB, {row["first_estimate_s"]:.1f} s'
-        axes.text(row['memory_mib'], place, text, va='center', fontsize=8)
-    axes.set_yticks(range(len(ordered)), [row['kind'] for row in ordered])
+        axes.text(row['memory_mib'], place, plotted(text), va='center', fontsize=8)
+    axes.set_yticks(range(len(ordered)), [plotted(row['kind']) for row in ordered])
     axes.set_xlim(right=1.3 * max(row['memory_mib'] for row in ordered))
     axes.set_xlabel('MiB')
     axes.set_title('Peak memory, and time to the first estimate (grey: with torch)', fontsize=10)

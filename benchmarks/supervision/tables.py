@@ -14,6 +14,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.supervision.detectors import BOTH, Watched
+from viva_ros.core.foreign_text import plotted
 from viva_ros.evaluation.results import FAILURE
 
 
@@ -81,7 +82,9 @@ def draw(watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any], o
         failures = [one.trial for one in rows if one.case.group == FAILURE]
         delays = np.sort([t.delay for t in failures if t.delay is not None])
         if failures:
-            axes[0].step(delays, np.arange(1, len(delays) + 1) / len(failures), label=name)
+            axes[0].step(
+                delays, np.arange(1, len(delays) + 1) / len(failures), label=plotted(name)
+            )
     axes[0].set(
         xlabel='delay after the first evidence, s',
         ylabel='share of failures detected',
@@ -104,7 +107,7 @@ def _false_alarms(axis: Any, rows: Mapping[str, Any]) -> None:
         )  # fmt: skip
     first = next(iter(rows.values()))
     axis.axvline(first['alpha'], color='grey', linestyle='--', label='bound (alpha)')
-    axis.set_yticks(range(len(rows)), list(rows), fontsize=8)
+    axis.set_yticks(range(len(rows)), [plotted(name) for name in rows], fontsize=8)
     axis.set_xlabel('share of successes with a false alarm')
     axis.set(xlim=(0, None), ylim=(-0.5, len(rows) - 0.5))
     axis.legend(fontsize=7, loc='lower right')
@@ -119,5 +122,7 @@ def _retries(axis: Any, worth: Mapping[str, Any]) -> None:
     for place, row in enumerate(shares.values()):
         error = [[row['share'] - row['low']], [row['high'] - row['share']]]
         axis.bar(place, row['share'], yerr=error, capsize=3)
-    axis.set_xticks(range(len(shares)), list(shares), fontsize=8, rotation=15)
+    axis.set_xticks(
+        range(len(shares)), [plotted(name) for name in shares], fontsize=8, rotation=15
+    )
     axis.set(ylabel='share of successful episodes', ylim=(0, 1))

@@ -299,14 +299,26 @@ def test_recording_with_two_episodes_is_refused_by_name(
         main([*command, '--calibration-recordings', str(calibration)])
 
 
+NAMES = {
+    '<img src=x>': '&lt;img src=x>',
+    'a|b': 'a\\|b',
+    'a\\|b': 'a\\\\\\|b',
+    '[x](http://y)': '[x]\\(http&#58;//y)',
+    '[x]: y': '[x]\\: y',
+    '$\\frac$': '\\$\\\\frac\\$',
+    '**x**': '\\*\\*x\\*\\*',
+    'a\x1b[31m\u202e\n| b': 'a\\\\x1b[31m\\\\u202e \\| b',
+}
+
+
 def test_markdown_escapes_names_with_markup() -> None:
     times = np.arange(4.0)
     rows = [
         Result('a', mode, 'failure', False, 4.0, times, times, (), 0.0, 1.0, times)
-        for mode in ('<img src=x>', 'a|b', '[x](http://y)')
+        for mode in NAMES
     ]
     table = markdown({'all tasks': of_all({'`x`': rows}, ())}, {}, {})
-    assert '| &lt;img src=x> | 1 |' in table
-    assert '| a\\|b | 1 |' in table
-    assert '| [x]\\(http://y) | 1 |' in table
+    for shown in NAMES.values():
+        assert f'| {shown} | 1 |' in table
     assert '|  | \\`x\\` |' in table
+    assert not any(ord(one) < 32 and one != '\n' for one in table)

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
+from support.scored_tables import write_scored
 
 from viva_ros.cli.evaluate import main as evaluate_main
 from viva_ros.cli.main import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.data.episode import Annotation, Mark, save
-from viva_ros.evaluation.from_scores import calibrations_of, check_alphas
+from viva_ros.evaluation.from_scores import calibrations_of, check_alphas, read_tables
 from viva_ros.evaluation.run import TIME, VIVA
 
 pytestmark = pytest.mark.medium
@@ -170,6 +171,28 @@ def test_tables_with_different_alphas_are_refused() -> None:
     both = 'a.parquet has alpha 0.1', 'b.parquet has alpha 0.05', 'viva score'
     with raises('table-alphas-differ', *both):
         check_alphas([scored('a.parquet', 0.1), scored('b.parquet', 0.05)])
+
+
+def test_two_tables_of_one_recording_are_refused(tmp_path: Path) -> None:
+    path = write_scored(tmp_path, 'a', [0.1, 0.2])
+    shutil.copy(path, tmp_path / 'b_values.parquet')
+    with raises('table-recording-twice', path, 'b_values.parquet', '/a.mcap', '--task'):
+        read_tables(tmp_path)
+
+
+def test_task_without_tables_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    write_scored(tmp_path, 'a', [0.1, 0.2], task='fold')
+    with raises('tables-task-missing', tmp_path, 'task lift', 'one of fold', '--task'):
+        read_tables(tmp_path, 'lift')
+
+
+@pytest.mark.parametrize('alpha', [None, 'x', [0.1], {}])
+def test_damaged_calibration_of_a_table_is_refused(alpha: object) -> None:
+    table = scored('a.parquet', 0.1)
+    table.header['calibration']['alpha'] = alpha
+    for read in (check_alphas, lambda tables: calibrations_of({Path('r'): tables[0]})):
+        with raises('table-calibration-format', 'a.parquet', 'score again'):
+            read([table])
 
 
 def test_table_without_thresholds_is_refused(

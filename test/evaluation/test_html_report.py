@@ -3,6 +3,7 @@
 """Report page of an evaluation in a real browser, without a network."""
 
 import json
+import math
 import re
 import shutil
 import sys
@@ -199,6 +200,18 @@ def test_charts_fit_narrow_pages_and_show_marks_as_text(
         'predicted 0.25\nsucceeded 0.50\nweight 3.0 episodes'
     )
     assert not watch.violations
+
+
+def test_control_characters_of_names_are_shown_in_the_page() -> None:
+    names = ('a\x1b[31m', 'a\\x1b[31m', 'safe\u202egpj', 'data:image/jpeg;base64,\u202e')
+    page = fill({
+        'episodes': [], 'figures': {'all': dict.fromkeys(names, 1)},
+        'reliability': None, 'checks': [[*names, {'value': math.nan}]],
+    })  # fmt: skip
+    data = json.loads(page.partition('id="data">')[2].partition('</script>')[0])
+    shown = ['a\\x1b[31m', "a\\x1b[31m'", 'safe\\u202egpj', 'data:image/jpeg;base64,\\u202e']
+    assert list(data['figures']['all']) == shown
+    assert data['checks'] == [[shown[0], shown[0], *shown[2:], {'value': None}]]
 
 
 @pytest.mark.medium

@@ -58,6 +58,7 @@ HOSTILE = 'faults/test_hostile_recordings.py::'
 MCAP = 'faults/test_hostile_mcap.py::'
 COMPRESSION = 'faults/test_hostile_compression.py::'
 OUTCOMES = 'data/lerobot/test_outcome_writer.py::'
+BATCHES = 'faults/test_batches.py::'
 
 ROWS = (
     Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
@@ -208,7 +209,12 @@ ROWS = (
     Row(33, 'a topic of another type under a name of this package; a recording that fails',
         'named, not read; the other recordings go on, exit code 2',
         (HOSTILE + 'test_topic_of_another_type_is_named_once_and_not_read',
-         HOSTILE + 'test_import_goes_on_past_a_recording_that_fails')),
+         HOSTILE + 'test_import_goes_on_past_a_recording_that_fails',
+         BATCHES + 'test_score_goes_on_past_recordings_that_fail',
+         BATCHES + 'test_label_goes_on_past_recordings_that_fail',
+         BATCHES + 'test_evaluation_goes_on_past_recordings_that_fail',
+         BATCHES + 'test_calibration_leaves_out_a_fault_in_a_replay_by_name',
+         BATCHES + 'test_training_names_all_recordings_that_fail_and_keeps_the_rest')),
     Row(34, 'outcomes as words', 'no word but a known one is an outcome',
         (HOSTILE + 'test_word_of_a_failure_is_no_success',)),
     Row(35, 'a file of an engine or a calibration is changed, added, not listed or out of range',
@@ -264,7 +270,9 @@ ROWS = (
         'shown as they are, escaped and shortened',
         ('console/test_terminal.py::test_names_with_markup_and_escapes_are_shown_as_they_are',
          'console/test_terminal.py::test_texts_reach_the_terminal_by_one_place',
-         'console/test_terminal.py::test_error_text_is_escaped_once_where_it_is_made')),
+         'console/test_terminal.py::test_error_text_is_escaped_once_where_it_is_made',
+         'visualization/test_plotted_text.py::test_evaluation_of_hostile_names_is_drawn',
+         'visualization/test_plotted_text.py::test_texts_reach_plots_by_one_function')),
     Row(41, '/clock that is negative or no time', 'counted, reported, ignored',
         ('faults/test_malformed_clock.py::'
          'test_malformed_clock_is_counted_and_ends_no_node',)),

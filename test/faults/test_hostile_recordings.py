@@ -24,6 +24,7 @@ import pytest
 import zstandard
 from rosbags.interfaces import Nodetype
 from support.errors import raises
+from support.hostile_batch import write_foreign_types
 from support.hostile_mcap import KINDS, write_foreign
 from support.recordings import make_label, write_recording
 
@@ -470,28 +471,8 @@ def test_rate_of_a_dataset_must_be_a_rate(fps: str, tmp_path: Path) -> None:
 # One recording among others
 
 
-def foreign_types(path: Path) -> Path:
-    """Write a good recording with topics of other types under names of this package."""
-    others = {
-        '/alert': ('std_msgs/msg/Bool', {'data': True}),
-        '/value': ('std_msgs/msg/Float32', {'data': 1.0}),
-        '/ground_truth': ('std_msgs/msg/String', {'data': 'x'}),
-        '/left/joint_states': ('std_msgs/msg/Float64', {'data': 1.0}),
-    }  # fmt: skip
-    write_recording(path, [0.01 * k for k in range(20)], label=make_label())
-    known = open_recording(path)
-    with RecordingWriter(path) as writer:
-        for topic, track in known.tracks.items():
-            for time, data in zip(track.times, list(track.data), strict=True):
-                writer.write_cdr(topic, track.type_name, data, time)
-        for topic, (kind, fields) in others.items():
-            writer.write(topic, kind, make(kind, **fields), known.tracks['/joint_states'].times[0])
-        writer.metadata('viva_episode', make_label())
-    return path
-
-
 def test_topic_of_another_type_is_named_once_and_not_read(tmp_path: Path) -> None:
-    found = open_recording(foreign_types(tmp_path / 'a.mcap'))
+    found = open_recording(write_foreign_types(tmp_path / 'a.mcap'))
     (episode,) = episodes_of(found)
     assert episode.label is not None and sorted(episode.cameras) == ['head', 'wrist']
     for topic, kind in (
@@ -515,7 +496,7 @@ def test_import_goes_on_past_a_recording_that_fails(
             folder / f'{name}[red].mcap', [0.01 * k + len(name) for k in range(20)],
             label=make_label(),
         )  # fmt: skip
-    foreign_types(folder / 'b.mcap')
+    write_foreign_types(folder / 'b.mcap')
     (folder / 'set/meta').mkdir(parents=True)
     (folder / 'set/meta/info.json').write_text('[' * 100_000)
     real = episodes_of

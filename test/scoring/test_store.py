@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
+from support.scored_tables import header
 
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
@@ -16,7 +17,6 @@ from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.store import (
     PROGRESS_SCHEMA,
     find_scored,
-    header_of,
     is_whole,
     per_frame,
     progress_table,
@@ -25,6 +25,7 @@ from viva_ros.scoring.store import (
     with_header,
     write_table,
 )
+from viva_ros.scoring.table_checks import METADATA
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 NAN = math.nan
@@ -126,8 +127,7 @@ def test_frame_takes_newest_of_its_known_values() -> None:
 
 
 def written(path, given: Scores, episodes) -> None:
-    header = header_of(given, episodes, {'calibration': None}, 'viva score r.mcap')
-    write_table(path, with_header(values_table(given, episodes), header))
+    write_table(path, with_header(values_table(given, episodes), header(given, episodes, 'r')))
 
 
 def test_written_table_is_read_back(tmp_path) -> None:
@@ -218,7 +218,8 @@ def with_entry(table: pa.Table, name: str, value: object) -> pa.Table:
 OTHER_METADATA = {
     'episodes': [None, {}, [1], [{'episode': 0}]], 'made_of': [None, [], {'rate': 'x'},
     {'rate': 0.0}, {'input': [3]}, {'input': 'x'}], 'alarms': [[{'level': 9}], 'x'],
-    'calibration': [[], 'x'], 'summary': [3],
+    'calibration': [[], 'x'], 'losses': [None, 'x', [1]], 'refused': [3],
+    'summary': [None, 3, {}, {'episodes': -1}],
 }  # fmt: skip
 OTHER_ENTRY = {
     'frames': [0, -1, 4, 1e9, '3', 10**18], 'begin': ['x', 1.5, 10**19], 'end': [None],
@@ -237,6 +238,32 @@ def test_table_with_other_metadata_is_refused(tmp_path, name: str, value: object
     with raises('table-invalid', path, name, "'viva score'"):
         read_scored(path)
     assert not is_whole(path)
+
+
+@pytest.mark.parametrize('name', [*METADATA, 'format', 'made_of.input', 'made_of.rate'])
+def test_table_that_lacks_an_entry_is_refused_by_name(tmp_path, name: str) -> None:
+    path = tmp_path / 'x_values.parquet'
+    written(path, scores(sample(0, 0.1)), [timeline(3)])
+    table, (entry, _, inner) = pq.read_table(path), name.partition('.')
+    known = {**table.schema.metadata}
+    text = known.pop(f'viva.{entry}'.encode())
+    if inner:
+        known[f'viva.{entry}'.encode()] = json.dumps(
+            {key: one for key, one in json.loads(text).items() if key != inner}
+        ).encode()
+    write_table(path, table.replace_schema_metadata(known))
+    with raises('table-invalid', path, inner or name, "'viva score'"):
+        read_scored(path)
+    assert not is_whole(path)
+
+
+def test_table_with_an_episode_twice_is_refused(tmp_path) -> None:
+    path = tmp_path / 'x_values.parquet'
+    written(path, scores(sample(0, 0.1)), [timeline(3)])
+    (entry,) = read_scored(path).header['episodes']
+    write_table(path, with_entry(pq.read_table(path), 'episodes', [entry, entry]))
+    with raises('table-invalid', path, 'episodes has 0 twice'):
+        read_scored(path)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from viva_ros.data.episode import Label
 from viva_ros.scoring.frame_index import Timeline
+from viva_ros.scoring.jobs import summary
 from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.store import header_of, values_table, with_header, write_table
 
@@ -40,6 +42,13 @@ def write_scored(
     )  # fmt: skip
     scores = Scores(name, task, engine, samples, (), None, ())
     path = folder / f'{name}_values.parquet'
-    header = header_of(scores, episodes, {'calibration': None}, 'viva score')
-    write_table(path, with_header(values_table(scores, episodes), header))
+    write_table(path, with_header(values_table(scores, episodes), header(scores, episodes, name)))
     return path
+
+
+def header(scores: Scores, episodes: Sequence[Timeline], name: str) -> dict[str, Any]:
+    """Return the metadata that `viva score` writes for the recording NAME.mcap."""
+    made_of = {'input': [f'/{name}.mcap', 0, ''], 'rate': 10.0, 'calibration': None}
+    known = header_of(scores, episodes, made_of, f'viva score {name}.mcap')
+    counts = summary(scores, len(episodes))
+    return {**known, 'summary': {k: None if v != v else v for k, v in counts.items()}}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viva_ros.training import verdict
+from viva_ros.training import run, verdict
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.verdict import Curve
@@ -128,3 +128,9 @@ def test_plot_is_written(tmp_path: Path, errors: list[float]) -> None:
     drawn = Curve(steps, 1 / steps, 100.0 * np.arange(1, len(errors) + 1), np.array(errors))
     verdict.draw(drawn, 'viva', 200 if errors else 0, tmp_path / 'curve.png')
     assert (tmp_path / 'curve.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_warning_with_a_hostile_task_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [{'task': 'fold\x1b[31m[/bold]', 'success': True, 'identities': []}]
+    run._say(verdict.outcomes(labels))
+    assert 'viva train: task fold\\x1b[31m[/bold]: all 1 episodes' in capsys.readouterr().err

@@ -18,6 +18,7 @@ from rich.table import Table
 from viva_ros.advantage.estimator import Effect
 from viva_ros.advantage.labels import Advantages, Recipe, indicators
 from viva_ros.console.palette import GREEN, GREY, RED
+from viva_ros.core.foreign_text import plotted
 from viva_ros.scoring.store import known_number, tool_version
 
 FORMAT = 'viva_ros advantages 3'
@@ -172,9 +173,9 @@ def picture(found: Sequence[Advantages], eps: Mapping[str, float], horizon: floa
         episodes = [one for one in found if one.task == task]
         left, right = (figure.add_subplot(len(tasks), 2, 2 * row + side) for side in (1, 2))
         _draw(left, episodes, eps[task])
-        left.set_title(f'{task}: A over {horizon:.3g} s', loc='left')
+        left.set_title(f'{plotted(task)}: A over {horizon:.3g} s', loc='left')
         draw_by_time(right, by_time_to_end(episodes, eps[task]))
-        right.set_title(f'{task}: positive steps near the end', loc='left')
+        right.set_title(f'{plotted(task)}: positive steps near the end', loc='left')
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100, format='png')
     return buffer.getvalue()
@@ -193,7 +194,7 @@ def _draw(axes: Any, found: Sequence[Advantages], eps: float) -> None:
     edges = np.linspace(min(low, -0.05), max(high, 0.05), 80)
     for name, part in parts.items():
         axes.hist(np.clip(part, edges[0], edges[-1]), edges, color=GROUPS[name][1], alpha=0.55,
-                  label=f'{name}: {len(part)} steps')  # fmt: skip
+                  label=f'{plotted(name)}: {len(part)} steps')  # fmt: skip
     axes.axvline(0.0, color=GREY, lw=0.8)
     if math.isfinite(eps):
         share = _share(whole > eps)
@@ -210,7 +211,9 @@ def draw_by_time(axes: Any, shares: Mapping[str, Any]) -> None:
     """Draw the result of ``by_time_to_end``; bins without a known step are left out."""
     middle = (np.array(shares['from']) + np.array(shares['to'])) / 2.0
     for name, (_, color) in GROUPS.items():
-        axes.plot(middle, shares[name]['share'], color=color, marker='o', ms=4, label=name)
+        axes.plot(
+            middle, shares[name]['share'], color=color, marker='o', ms=4, label=plotted(name)
+        )
     axes.set(xlim=(END, 0.0), ylim=(-0.03, 1.03), xlabel='time to the last frame, s',
              ylabel='share of positive steps')  # fmt: skip
     axes.spines[['top', 'right']].set_visible(False)

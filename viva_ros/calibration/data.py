@@ -16,8 +16,9 @@ from viva_ros.console.progress import following
 from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
-from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.data.episode import Episode, Label
+from viva_ros.data.one_recording import FAULT, each_of_recording, naming, one_recording
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import check_limits, episodes_of
@@ -77,6 +78,9 @@ def calibration_series(
     """
     Score the undisturbed successes of a task.
 
+    A recording with a fault in its replay is left out and named on stderr, as one that cannot be
+    opened.
+
     :param engine: returns the engine for the next recording
     :returns: the value series by recording, and the content identities of their episodes
     :raises CalibrationError: if a recording is a failure or of the training, no recording is an
@@ -87,8 +91,17 @@ def calibration_series(
     console = Terminal(stderr=True)
     chosen = chosen_recordings(sources, task, console)
     with following(list(chosen), 'calibrating', console) as shown:
-        series = {path: series_of(_samples(path, sources, engine, task)) for path in shown}
-    return series, frozenset[str]().union(*chosen.values())
+        series: dict[Path, ValueSeries] = {}
+        for path in shown:
+            try:
+                series[path] = series_of(_samples(path, sources, engine, task))
+            except RecordingError as error:
+                if error.code != FAULT:
+                    raise
+                console.print(f'left out: {naming(path, error)}', highlight=False, soft_wrap=True)
+    if not series:
+        raise _no_success([None] * len(sources.paths), task)
+    return series, frozenset[str]().union(*(chosen[path] for path in series))
 
 
 def chosen_recordings(
@@ -174,7 +187,7 @@ def _samples(
         samples = read_samples(path, sources.scored, current.info, task, sources.rate)
     else:
         inputs = replay_for_engine(open_recording(path), current.info, sources.rate)
-        samples = list(estimates(inputs, current))
+        samples = list(estimates(each_of_recording(path, inputs), current))
     check_sample_spacing(path, samples, sources.rate)
     return samples
 
@@ -200,12 +213,13 @@ def check_numbers(path: Path, episodes: Sequence[Episode]) -> None:
 def open_undamaged(path: Path, console: Console) -> tuple[Recording | None, list[Episode]]:
     """Open a recording with its episodes; print why it is left out, and return None then."""
     try:
-        recording = open_recording(path)
-        episodes = episodes_of(recording)
-        check_numbers(path, episodes)
-        check_limits(path, episodes)
-    except RecordingError as error:
-        console.print(f'left out: {error}', highlight=False, soft_wrap=True)
+        with one_recording(path):
+            recording = open_recording(path)
+            episodes = episodes_of(recording)
+            check_numbers(path, episodes)
+            check_limits(path, episodes)
+    except (RecordingError, ConfigurationError) as error:  # a map next to it, too
+        console.print(f'left out: {naming(path, error)}', highlight=False, soft_wrap=True)
         return None, []
     for loss in recording.losses:
         console.print(f'left out: {path} is damaged: {loss}', highlight=False, soft_wrap=True)

@@ -69,11 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     results, checks, changed = evaluation.results, evaluation.checks, evaluation.surrogates
     surrogates = figures(changed) if changed else {}
     measured, parts = of_all(results, camera_only()), by_task(results, camera_only())
-    content = tables.content(measured, parts, checks, surrogates, results, evaluation.engine)
+    left_out = [str(path) for path in evaluation.left_out]
+    content = tables.content(
+        measured, parts, checks, surrogates, results, evaluation.engine, left_out
+    )
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
     text = tables.markdown({ALL: measured, **parts}, checks, surrogates)
-    write_atomically(config.out.with_suffix('.md'), f'{made_by("evaluate", "`")}\n\n{text}')
+    head = '\n\n'.join(
+        [made_by('evaluate', '`'), *map(tables.escaped, tables.left_out_note(left_out))]
+    )
+    write_atomically(config.out.with_suffix('.md'), f'{head}\n\n{text}')
     draw(results, camera_only(), config.out.with_suffix('.png'))
     if changed:
         draw_surrogates(changed, config.out.with_name(f'{config.out.stem}_surrogates.png'))
@@ -82,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables.show(
         measured, checks, surrogates, Terminal(width=None if sys.stdout.isatty() else WIDTH)
     )
-    if evaluation.failed:
-        note(f'{evaluation.failed} recordings could not be read, and are left out: see above')
-    return 2 if evaluation.failed else 0
+    for text in tables.left_out_note(left_out):
+        note(f'FAILED: {text}')
+    return 2 if left_out else 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Evaluation:
     :param checks: figures under perturbed inputs, by check; empty without checks
     :param calibrations: of the first engine, by task
     :param surrogates: results of all contenders on surrogate failures; empty without them
-    :param failed: number of recordings that could not be read
+    :param left_out: recordings that could not be read
     """
 
     results: dict[str, list[Result]]
@@ -106,7 +112,7 @@ class Evaluation:
     checks: Mapping[str, Any]
     calibrations: Mapping[str, Calibration]
     surrogates: Mapping[str, Sequence[SurrogateResult]] = field(default_factory=dict)
-    failed: int = 0
+    left_out: Sequence[Path] = ()
 
 
 def of_engines(config: EvaluationConfig) -> Evaluation:
@@ -129,6 +135,7 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     tasks = tasks_of(seen, next(iter(named.values())))
     if config.task:
         tasks = {path: task for path, task in tasks.items() if task == config.task}
+    others = seen.keys() - tasks.keys()  # of other tasks
     tests.check_uncalibrated(testing, used_by(named.values(), sorted(set(tasks.values()))), note)
     rate = config.rate or RATE
     contenders = load_contenders(
@@ -137,15 +144,15 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     for one in contenders:
         if one.name in named:
             announce(one.calibrations, note, one.name)
-    results, first = run(contenders, tasks, rate), contenders[0]
+    (results, paths), first = run(contenders, tasks, rate), contenders[0]
+    tasks = {path: tasks[path] for path in paths}
     checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
     count = config.surrogates
     changed = measure_surrogates(contenders, tasks, count, rate) if count else {}
     info = next(iter(first.engines.values()))().info
-    failed = len(set(tests.recordings)) - len(seen)
-    return Evaluation(
-        results, list(tasks), asdict(info), checks, first.calibrations, changed, failed
-    )
+    wanted = [path for path in dict.fromkeys(tests.recordings) if path not in others]
+    left_out = [path for path in wanted if path not in tasks]
+    return Evaluation(results, paths, asdict(info), checks, first.calibrations, changed, left_out)
 
 
 def ignore(text: str) -> None:
@@ -170,12 +177,14 @@ def of_scores(config: EvaluationConfig) -> Evaluation:
     tests = test_recordings(config)
     for name, folder in folders.items():
         check_tables(tests, scored[name], folder, note)
-    results, paths = results_of(scored, tests.recordings, config.task)
+    results, paths, left_out = results_of(scored, tests.recordings, config.task)
     calibrations = {name: calibrations_of(rows) for name, rows in scored.items()}
     for name, found in calibrations.items():
         announce(found, note, name)
     first = next(iter(scored))
-    return Evaluation(results, paths, engine_of(scored[first]), {}, calibrations[first])
+    return Evaluation(
+        results, paths, engine_of(scored[first]), {}, calibrations[first], left_out=left_out
+    )
 
 
 def test_recordings(config: EvaluationConfig) -> SelectedRecordings:
@@ -215,6 +224,7 @@ def write_report(
         'success and starts at the base rate of its training data. Advisory, not a safety '
         'function.'
     )
+    about = ' '.join([about, *tables.left_out_note([str(path) for path in evaluation.left_out])])
     out.parent.mkdir(parents=True, exist_ok=True)
     content = page(
         title, about, scopes, evaluation.checks, surrogates, rows, paths, evaluation.calibrations

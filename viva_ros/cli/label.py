@@ -88,9 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     console = Terminal(highlight=False)
     if args.write_success:
-        for root in datasets_in(args.recordings):
-            write_success(root, console)
-        return 0
+        failed = 0
+        roots = datasets_in(args.recordings)
+        for root in roots:
+            try:
+                write_success(root, console)
+            except RecordingError as error:
+                if len(roots) == 1:
+                    raise
+                failed += 1
+                console.print(f'{root}: FAILED: {error}', style='red', soft_wrap=True)
+        return 2 if failed else 0
     session = LabelSession(find(args.recordings), args.unlabelled, console)
     session.run(sys.stdin)
     return 2 if session.failed else 0
@@ -129,10 +137,21 @@ def write_success(root: Path, console: Console) -> None:
         finish(root)
         paths = find([root])
         labels: dict[int, Label] = {}
+        refused = []
         for path in bar(paths, 'reading', len(paths)):
-            label = label_of(path)
-            if label is not None:
-                labels[resolve(path).index] = label
+            try:
+                with one_recording(path):
+                    label = label_of(path)
+                    if label is not None:
+                        labels[resolve(path).index] = label
+            except RecordingError as error:
+                refused.append(str(error))
+        if refused:
+            raise RecordingError(
+                'label-unreadable-episodes',
+                f'no outcome is written: {len(refused)} of {len(paths)} episodes cannot be read: '
+                f'{"; ".join(refused)}',
+            )
         count = write_outcomes(root, labels, lambda files, what: bar(files, what, len(files)))
     console.print(
         f'{root}: outcomes of {len(labels)} episodes are in success and next.success; '
@@ -233,7 +252,7 @@ class LabelSession:
                 return episodes_of(recording)
         except VivaError as error:
             self.failed.append(path)
-            self.console.print(f'{path}: {error}', style='red')
+            self.console.print(f'{path}: FAILED: {error}', style='red', soft_wrap=True)
             return []
 
     def _ask(self, episode: Episode, lines: Iterator[str]) -> bool:
@@ -245,7 +264,7 @@ class LabelSession:
                 head, pictures = self._head(episode), strip(episode)
         except VivaError as error:
             self.failed.append(recording)
-            self.console.print(f'{recording}: {error}', style='red')
+            self.console.print(f'{recording}: FAILED: {error}', style='red', soft_wrap=True)
             return True
         self.console.print(head, soft_wrap=True)
         self.console.print(pictures, soft_wrap=True)

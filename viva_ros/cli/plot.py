@@ -8,10 +8,10 @@ images of the head camera.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from viva_ros.console.progress import note
 from viva_ros.visualization.plot import plot
 
 
@@ -28,5 +28,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     out = args.out or args.recording.with_suffix('.png')
     for loss in plot(args.recording, out, args.engine):
-        print(f'viva plot: {args.recording} is damaged: {loss}', file=sys.stderr)
+        note(f'viva plot: {args.recording} is damaged: {loss}')
     return 0

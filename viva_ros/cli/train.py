@@ -3,7 +3,6 @@
 """Train a model on recordings."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import cv2
 import torch
 
 from viva_ros.console.arguments import add_option, add_options, read_options
+from viva_ros.console.progress import note
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import setting_of
 from viva_ros.data.split import TRAIN, VALIDATION
@@ -208,14 +208,14 @@ def show_plan(
         encoding = f', {one.encoding:.1f} h of them encoding' if one.encoding >= 0.05 else ''
         print(f'{at}: {one.hours:.1f} h{encoding}; {parts}; disk: {_parts(one.disk)}; {ram}')
     for text in warnings:
-        print(f'viva train: {text}', file=sys.stderr)
+        note(f'viva train: {text}')
     problems = [f'{one.processes} x {device.name}: {one.problem}' for one in rows if one.problem]
     if gpu is None:
         problems += [
             text for one in rows if (text := resources.disk_problem(run, one.disk, cached))
         ]
     for text in dict.fromkeys(problems):
-        print(f'viva train: {text}', file=sys.stderr)
+        note(f'viva train: {text}')
     return 2 if problems else 0
 
 

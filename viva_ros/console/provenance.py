@@ -3,6 +3,7 @@
 """Provenance of a run: command, revision, libraries, hardware."""
 
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import viva_ros
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 
 
 def command_line(name: str) -> str:
@@ -33,7 +35,9 @@ def made_by(name: str, quote: str = '') -> str:
     :param name: see ``command_line``
     :param quote: around the command, such as ` in Markdown
     """
-    return f'Made by {quote}{command_line(name)}{quote} on {datetime.now(UTC).date().isoformat()}.'
+    command = shown(command_line(name), ERROR_LENGTH)
+    quote *= max(map(len, re.findall(f'{quote}+', command)), default=0) + 1 if quote else 1
+    return f'Made by {quote}{command}{quote} on {datetime.now(UTC).date().isoformat()}.'
 
 
 CPUS: Final = Path('/proc/cpuinfo')

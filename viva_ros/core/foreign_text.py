@@ -13,6 +13,7 @@ from typing import Final
 
 TEXT_LENGTH: Final = 200  # characters of one name or reason
 ERROR_LENGTH: Final = 4000  # characters of an error, which may list many names
+LABEL_LENGTH: Final = 60  # characters of a label in a plot, whose axes shrink beside it
 GAP: Final = ' ... '
 
 
@@ -44,6 +45,19 @@ def shown_list(texts: Iterable[object], count: int = 20, length: int = TEXT_LENG
     names = list(texts)
     more = f' and {len(names) - count} more' if len(names) > count else ''
     return ', '.join(shown(name, length) for name in names[:count]) + more
+
+
+def plotted(text: object, length: int = LABEL_LENGTH) -> str:
+    """
+    Return a text for a title, a label or a legend of matplotlib, which shows it as it is.
+
+    matplotlib reads a formula between two ``$``, and a legend leaves out a label that begins with
+    ``_``: it gets a space in front.
+
+    :param length: most characters that are shown
+    """
+    found = shown(text, length).replace('$', r'\$')
+    return f' {found}' if found.startswith('_') else found
 
 
 def _shortened(text: str, length: int) -> str:

@@ -11,16 +11,18 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from viva_ros.core.errors import RecordingError, VivaError
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.memory import is_lack_of_memory
 
+FAULT: Final = 'recording-fault'
 TRACEBACKS: Final = 'VIVA_TRACEBACKS'  # environment variable: print where an error arose
+T = TypeVar('T')
 logger = logging.getLogger(__name__)
 
 
@@ -46,3 +48,26 @@ def one_recording(path: Path, but: tuple[type[Exception], ...] = ()) -> Iterator
             f'recording {path} cannot be read ({type(error).__name__}: {shown(error)}): leave it '
             f'out, or copy it from the original; {TRACEBACKS}=1 prints where the error arose',
         ) from error
+
+
+def each_of_recording(path: Path, items: Iterable[T]) -> Iterator[T]:
+    """
+    Yield items that are read from one recording on access, such as its images.
+
+    An error of what consumes them is no fault of the recording.
+
+    :raises RecordingError: see ``one_recording``
+    """
+    found = iter(items)
+    while True:
+        with one_recording(path):
+            try:
+                item = next(found)
+            except StopIteration:
+                return
+        yield item
+
+
+def naming(path: Path, error: VivaError) -> str:
+    """Return the text of an error with the recording, which one of a map or labels lacks."""
+    return f'{error}' if f'{path}' in f'{error}' else f'{path}: {error}'

@@ -15,13 +15,13 @@ from typing import Any
 
 from viva_ros.console.progress import following
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
-from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError, VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.split import Note, SelectedRecordings, check_copies, contents_of
 from viva_ros.evaluation.results import Result, result
-from viva_ros.evaluation.run import labelled
+from viva_ros.evaluation.run import check_some, labelled, leaving_out, raise_all
 from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scored, samples_of
 
 
@@ -30,13 +30,30 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
     Read the tables of one engine, by recording.
 
     :param task: task of the tables; empty for all tasks
-    :raises RecordingError: if no table is found, or a table is damaged
+    :raises RecordingError: if no table is found or is of the task, a table is damaged, or a
+        recording has two
     :raises EngineError: if the tables are of several engines
     :raises CalibrationError: if a table was made without thresholds
     """
     tables = [read_scored(path) for path in find_scored([folder])]
     check_engines(tables)
     chosen = [table for table in tables if table.header['task'] == (task or table.header['task'])]
+    if not chosen:
+        known = ', '.join(sorted({table.header['task'] for table in tables}))
+        raise RecordingError(
+            'tables-task-missing',
+            f'{folder} has no table of task {task}, must be one of {known}: correct --task, or '
+            'score recordings of that task',
+        )
+    found: dict[Path, Scored] = {}
+    for table in chosen:
+        path = Path(table.header['made_of']['input'][0])
+        if (other := found.setdefault(path, table)) is not table:
+            raise RecordingError(
+                'table-recording-twice',
+                f'{other.path} and {table.path} are both tables of {path}: delete one of them, or '
+                'name the task with --task if they differ in it',
+            )
     for table in chosen:
         if table.header['calibration'] is None:
             raise CalibrationError(
@@ -44,7 +61,7 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
                 f'{table.path} was made without thresholds, so its alarms are unknown: run '
                 "'viva calibrate' for the engine, then score again without --no-alarms",
             )
-    return {Path(table.header['made_of']['input'][0]): table for table in chosen}
+    return found
 
 
 def check_tables(
@@ -83,34 +100,42 @@ def check_tables(
 
 def results_of(
     tables: Mapping[str, Mapping[Path, Scored]], paths: Sequence[Path], task: str = ''
-) -> tuple[dict[str, list[Result]], list[Path]]:
+) -> tuple[dict[str, list[Result]], list[Path], list[Path]]:
     """
     Compare values and alarms of the tables with the outcomes of the recordings.
 
     :param tables: from ``read_tables``, by the name of the engine
     :param task: task of the recordings; empty for all tasks
-    :returns: results by name, and their recordings, in the same order
-    :raises RecordingError: if a recording has no outcome or table, or changed after scoring
+    :returns: results by name; their recordings, in the same order; and those that cannot be read,
+        which are left out and named on stderr
+    :raises RecordingError: if recordings have no outcome or table, or changed after scoring, or
+        none can be read
     :raises CalibrationError: if a recording is a copy of another
     """
     found: dict[str, list[Result]] = {name: [] for name in tables}
     judged, contents = [], {}
+    refused: list[VivaError] = []
+    failed: list[Path] = []
     with following(paths, 'evaluating') as shown:
         for path in shown:
-            recording = open_recording(path)
-            episode, label = labelled(recording)
-            if task and label.task != task:
-                continue
-            moments = truth(recording)
-            judged.append(path)
-            contents[path] = contents_of([episode])
-            for name, rows in tables.items():
-                table = table_of(rows, path)
-                found[name].append(
-                    result(episode, label, samples_of(table), alarms_of(table), moments)
-                )
+            with leaving_out(path, failed, refused):
+                recording = open_recording(path)
+                episode, label = labelled(recording)
+                if task and label.task != task:
+                    continue
+                moments, content = truth(recording), contents_of([episode])
+                each = {
+                    name: result(episode, label, samples_of(table), alarms_of(table), moments)
+                    for name, rows in tables.items() for table in (table_of(rows, path),)
+                }  # fmt: skip
+                contents[path] = content
+                judged.append(path)
+                for name, one in each.items():
+                    found[name].append(one)
+    raise_all(refused)
+    check_some(judged, paths)
     check_copies(contents)
-    return found, judged
+    return found, judged, failed
 
 
 def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
@@ -149,17 +174,23 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
         tables of one task with different ones
     """
     _check_one_calibration(tables)
-    found = {}
-    for table in tables.values():
-        try:
-            found[table.header['task']] = parse({'format': FORMAT, **table.header['calibration']})
-        except (KeyError, TypeError, ValueError, ConfigurationError) as error:
-            raise CalibrationError(
-                'table-calibration-format',
-                f'{table.path} was made with thresholds that this version does not use '
-                f'({type(error).__name__}: {error}): calibrate again, then score again',
-            ) from error
-    return found
+    return {table.header['task']: _calibration(table) for table in tables.values()}
+
+
+def _calibration(table: Scored) -> Calibration:
+    """
+    Return the calibration of the alarms of a table.
+
+    :raises CalibrationError: if it is of an earlier format, or damaged
+    """
+    try:
+        return parse({'format': FORMAT, **table.header['calibration']})
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+        raise CalibrationError(
+            'table-calibration-format',
+            f'{table.path} was made with thresholds that this version does not use '
+            f'({type(error).__name__}: {error}): calibrate again, then score again',
+        ) from error
 
 
 def _check_one_calibration(tables: Mapping[Path, Scored]) -> None:
@@ -189,7 +220,9 @@ def check_alphas(tables: Sequence[Scored]) -> None:
 
     :raises CalibrationError: with one table of each alpha
     """
-    found = {table.header['calibration']['alpha']: table.path for table in tables}
+    found: dict[float, Path] = {}
+    for table in tables:
+        found.setdefault(_calibration(table).alpha, table.path)
     if len(found) > 1:
         each = ', '.join(f'{path} has alpha {alpha:g}' for alpha, path in found.items())
         raise CalibrationError(

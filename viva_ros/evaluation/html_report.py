@@ -5,7 +5,7 @@ An evaluation as one HTML file that contains its data, its images and its plotti
 
 ``report.html`` is the template. Tables and image strips are plain HTML; the charts are Vega-Lite,
 declared here with Altair and drawn in the browser from the JSON in the page. The page shows text
-from recordings as text only, never as markup.
+from recordings as text only, never as markup, with its control characters escaped.
 """
 
 import base64
@@ -25,8 +25,11 @@ import vl_convert
 
 from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.errors import InputError, RecordingError
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import Episode
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
@@ -39,6 +42,7 @@ PICTURES: Final = 9  # images in a strip
 WIDE: Final = 112  # px, width of an image
 QUALITY: Final = 72  # of JPEG
 WORST, BEST = 6, 2  # number of episodes with an image strip
+IMAGE: Final = 'data:image/jpeg;base64,'
 LATE: Final = 5.0  # s: a delay with half the severity of a missed failure
 GROUPS: Final = {
     SUCCESS: 'success', FAILURE: 'failure', MENDED: 'recovered by itself', RETRY: 'after a retry',
@@ -113,7 +117,11 @@ def page(
     for row in stories:
         path = paths.get((results[row].task, results[row].name))
         if path is not None:
-            episodes[row]['strip'] = strip(episodes_of(open_recording(path))[0])
+            try:
+                with one_recording(path):
+                    episodes[row]['strip'] = strip(episodes_of(open_recording(path))[0])
+            except (InputError, RecordingError) as error:
+                episodes[row]['told'] += f' Its images cannot be shown: {error}.'
     first = next(iter(next(iter(figures.values())).values()))
     content = {
         'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,
@@ -134,6 +142,7 @@ def page(
 
 def fill(content: Mapping[str, Any]) -> str:
     """Return the page with its data, its charts and the library that draws them."""
+    content = _shown(content)
     series = [one for one in SERIES if any(episode[one.key] for episode in content['episodes'])]
     charts = {'curve': curve_chart(series), 'reliability': reliability_chart()}
     content = {**content, 'series': [asdict(one) for one in series], 'charts': charts}
@@ -142,6 +151,22 @@ def fill(content: Mapping[str, Any]) -> str:
     text = text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')
     template = PageTemplate(TEMPLATE.read_text(encoding='utf-8'))
     return template.substitute(data=text, library=library())
+
+
+def _shown(content: Any) -> Any:
+    """Return content whose texts and names are printable; the images of a strip stay as is."""
+    if isinstance(content, str):
+        is_image = content.startswith(IMAGE) and content.isascii() and content.isprintable()
+        return content if is_image else shown(content, ERROR_LENGTH)
+    if isinstance(content, Mapping):
+        found: dict[str, Any] = {}
+        for key, one in content.items():
+            name = shown(key, ERROR_LENGTH)
+            while name in found:  # names that differ only in what is escaped
+                name += "'"
+            found[name] = _shown(one)
+        return found
+    return [_shown(one) for one in content] if isinstance(content, (list, tuple)) else content
 
 
 @cache
@@ -324,4 +349,4 @@ def _data_address(image: Image) -> str:
     done, jpeg = cv2.imencode('.jpg', small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise ValueError(f'an image of shape {image.shape} cannot be encoded as JPEG')
-    return 'data:image/jpeg;base64,' + base64.b64encode(jpeg.tobytes()).decode()
+    return IMAGE + base64.b64encode(jpeg.tobytes()).decode()

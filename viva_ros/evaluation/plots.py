@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
+from viva_ros.core.foreign_text import plotted
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 from viva_ros.evaluation.summary import IN_TIME, share_in_time
@@ -52,8 +53,12 @@ def _draw_progress(axes: Any, rows: Sequence[Result], name: str) -> None:
             axes.plot(share, curve, color=colour, alpha=0.12, lw=0.7)
         if curves:
             label = f'{group}, median of {len(curves)}'
-            axes.plot(share, np.nanmedian(curves, axis=0), color=colour, lw=2.2, label=label)
-    axes.set(xlabel='share of the episode', ylabel=f'value of {name}, rises towards success')
+            axes.plot(
+                share, np.nanmedian(curves, axis=0), color=colour, lw=2.2, label=plotted(label)
+            )
+    axes.set(
+        xlabel='share of the episode', ylabel=f'value of {plotted(name)}, rises towards success'
+    )
     axes.set(ylim=(-1.05, 1.05), title='Outcome')
     axes.legend(frameon=False, loc='upper left')
 
@@ -71,7 +76,9 @@ def _draw_evidence(axes: Any, rows: Sequence[Result], camera_only: Collection[st
             enough = np.isfinite(curves).sum(axis=0) >= max(1, len(curves) // 3)
             middle = np.full(AROUND.size, np.nan)
             middle[enough] = np.nanmedian(np.array(curves)[:, enough], axis=0)
-            axes.plot(AROUND, middle, color=colour, lw=2.2, label=f'{label} ({len(curves)})')
+            axes.plot(
+                AROUND, middle, color=colour, lw=2.2, label=f'{plotted(label)} ({len(curves)})'
+            )
     axes.axvline(0.0, color='black', lw=1, ls='--')
     axes.set(xlabel='s since the physical evidence', ylim=(-1.05, 1.05), title='Failures')
     if failures:
@@ -95,9 +102,11 @@ def _draw_bars(
             'hatch': HATCHES[number // len(BARS) % len(HATCHES)],
         }  # fmt: skip
         axes.barh(places, ever, alpha=0.25, **style)
-        axes.barh(places, soon, label=name, **style)
-    labels = [f'{mode}{" (camera)" if mode in camera_only else ""}' for mode in ordered]
-    axes.set_yticks(range(len(ordered)), labels)
+        axes.barh(places, soon, label=plotted(name), **style)
+    axes.set_yticks(
+        range(len(ordered)),
+        [f'{plotted(mode)}{" (camera)" if mode in camera_only else ""}' for mode in ordered],
+    )
     axes.invert_yaxis()
     axes.set(xlim=(0, 1.02), title='By failure')
     axes.set_xlabel(f'share detected: until {IN_TIME:g} s after the evidence, pale: at all')
@@ -128,10 +137,10 @@ def draw_surrogates(results: Mapping[str, Sequence[SurrogateResult]], out: Path)
             values.plot(AROUND, middle, color=colour, lw=2.0)
             delays = [np.inf if row.trial.delay is None else row.trial.delay for row in mine]
             shares = [np.mean(np.array(delays) <= time) for time in AROUND]
-            alarms.plot(AROUND, shares, color=colour, lw=2.0, label=name)
+            alarms.plot(AROUND, shares, color=colour, lw=2.0, label=plotted(name))
         for axes in (values, alarms):
             axes.axvline(0.0, color='black', lw=1, ls='--')
-        values.set(title=kind, ylim=(-1.05, 1.05))
+        values.set(title=plotted(kind), ylim=(-1.05, 1.05))
         alarms.set(xlabel='s since the onset', ylim=(-0.03, 1.05))
     panels[0, 0].set_ylabel('value, median; first engine: each')
     panels[1, 0].set_ylabel('share with an alarm')

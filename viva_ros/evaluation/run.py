@@ -7,7 +7,8 @@ Each contender has an engine and thresholds for each task. Thresholds come from 
 calibration recordings, unless an engine has its own calibration.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,17 @@ from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.console.progress import following
 from viva_ros.console.terminal import Terminal
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
-from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
+from viva_ros.core.errors import (
+    CalibrationError,
+    ConfigurationError,
+    EngineError,
+    RecordingError,
+    VivaError,
+)
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.episode import Episode, Label
-from viva_ros.data.one_recording import one_recording
+from viva_ros.data.one_recording import naming, one_recording
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
@@ -307,10 +314,10 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
     """Return the mean duration of the undisturbed successes of a task, s."""
     spans = []
     for path in paths:
-        recording = _readable(path)
-        for episode in episodes_of(recording) if recording else ():
-            if is_undisturbed(episode.label, task):
-                spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
+        with leaving_out(path, []):
+            for episode in episodes_of(open_recording(path)):
+                if is_undisturbed(episode.label, task):
+                    spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
     if not spans:
         of_task = f' at {task}' if task else ''
         raise CalibrationError(
@@ -333,44 +340,86 @@ def read_tests(paths: Sequence[Path]) -> dict[Path, LabelledRecording]:
 
     A recording that cannot be read is left out, and named on stderr.
 
-    :raises RecordingError: if a recording has no outcome, or none can be read
+    :raises RecordingError: if recordings have no outcome, or none can be read
     :raises CalibrationError: if a recording is a copy of another
     """
     found, contents = {}, {}
+    refused: list[VivaError] = []
     with following(paths, 'reading') as shown:
         for path in shown:
-            recording = _readable(path)
-            if recording is None:
-                continue
-            with one_recording(path):
-                episode, label = labelled(recording)
-                found[path] = LabelledRecording(label.task, identities_of([episode]))
-                contents[path] = contents_of([episode])
-    if not found:
-        raise RecordingError(
-            'evaluation-unreadable', f'none of {len(paths)} recordings can be read: see above'
-        )
+            with leaving_out(path, [], refused):
+                episode, label = labelled(open_recording(path))
+                identities, content = identities_of([episode]), contents_of([episode])
+                found[path], contents[path] = LabelledRecording(label.task, identities), content
+    raise_all(refused)
+    check_some(found, paths)
     check_copies(contents)
     return found
 
 
-def _readable(path: Path) -> Recording | None:
-    """Open a recording; print why it is left out, and return None then."""
+#: Codes of what a user corrects: an evaluation without such recordings is not the one asked for.
+CORRECTED: Final = frozenset({
+    'evaluation-episodes', 'evaluation-outcome-missing', 'recording-rate', 'recording-spacing',
+    'table-missing', 'table-outdated',
+})  # fmt: skip
+
+
+@contextmanager
+def leaving_out(
+    path: Path, failed: list[Path], refused: list[VivaError] | None = None
+) -> Iterator[None]:
+    """
+    Leave out a recording that cannot be read in this block, and name it on stderr.
+
+    :param failed: gets the path of a recording that is left out
+    :param refused: gets the errors of CORRECTED
+    :raises RecordingError: one of CORRECTED, if ``refused`` is None
+    """
     try:
-        return open_recording(path)
-    except RecordingError as error:
-        Terminal(stderr=True).print(f'FAILED, left out: {error}', soft_wrap=True)
-        return None
+        with one_recording(path):
+            yield
+    except (RecordingError, ConfigurationError) as error:  # a map next to it, too
+        if error.code not in CORRECTED:
+            failed.append(path)
+            Terminal(stderr=True).print(f'FAILED, left out: {naming(path, error)}', soft_wrap=True)
+        elif refused is None:
+            raise
+        else:
+            refused.append(error)
+
+
+def raise_all(refused: Sequence[VivaError]) -> None:
+    """
+    Raise the errors of several recordings as one.
+
+    :raises RecordingError: with the code of the first
+    """
+    if refused:
+        raise type(refused[0])(refused[0].code, '; '.join(map(str, refused)))
+
+
+def check_some(found: Collection[object], paths: Sequence[Path]) -> None:
+    """
+    Check that a recording is left.
+
+    :raises RecordingError: if there is none
+    """
+    if not found:
+        raise RecordingError(
+            'evaluation-unreadable',
+            f'none of {len(paths)} recordings can be read and is of the task: see above, or '
+            'correct --task',
+        )
 
 
 def read_identities(paths: Sequence[Path]) -> dict[Path, frozenset[str]]:
     """Return the content identities of recordings; no image is decoded."""
+    found: dict[Path, frozenset[str]] = {}
     with following(paths, 'reading') as shown:
-        opened = {path: _readable(path) for path in shown}
-        return {
-            path: identities_of(episodes_of(one)) for path, one in opened.items()
-            if one is not None
-        }  # fmt: skip
+        for path in shown:
+            with leaving_out(path, []):
+                found[path] = identities_of(episodes_of(open_recording(path)))
+    return found
 
 
 def tasks_of(tests: Mapping[Path, LabelledRecording], folder: Path) -> dict[Path, str]:
@@ -419,6 +468,7 @@ def _known(folder: Path, tasks: Sequence[str]) -> tuple[str, ...]:
 class Case:
     """One test recording: inputs of the engine, label and ground truth."""
 
+    path: Path
     episode: Episode
     label: Label
     task: str
@@ -432,6 +482,8 @@ def cases(
     """
     Yield the test recordings in order, with a progress bar.
 
+    A recording that cannot be replayed is left out, and named on stderr.
+
     :param rate: rate of the simulated monitor, Hz
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
         images are slower than the rate
@@ -439,43 +491,54 @@ def cases(
     console = Terminal(stderr=True)
     with following(list(tasks), 'evaluating', console) as shown:
         for path in shown:
-            recording, task = open_recording(path), tasks[path]
-            for loss in recording.losses:
-                console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
-            episode = episodes_of(recording)[0]
-            assert episode.label is not None  # checked by tasks_of
-            check_rate(recording, rate)
-            with one_recording(path):
-                inputs = list(replay_for_engine(recording, infos[task], rate))
-            if all(one.published is None for one in inputs):
-                known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
-                check_spacing(path, known, rate)
-            yield Case(episode, episode.label, task, inputs, truth(recording))
+            found: list[Case] = []
+            with leaving_out(path, []):
+                found.append(_case(path, tasks[path], infos[tasks[path]], rate, console))
+            yield from found
+
+
+def _case(path: Path, task: str, info: EngineInfo, rate: float, console: Terminal) -> Case:
+    recording = open_recording(path)
+    for loss in recording.losses:
+        console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
+    episode, label = labelled(recording)
+    check_rate(recording, rate)
+    inputs = list(replay_for_engine(recording, info, rate))
+    if all(one.published is None for one in inputs):
+        known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
+        check_spacing(path, known, rate)
+    return Case(path, episode, label, task, inputs, truth(recording))
 
 
 def evaluate_case(case: Case, one: Contender) -> Result:
     """Return the result of one contender on one recording."""
     samples = list(estimates(case.inputs, one.engines[case.task]()))
     alarms = rule_alarms(judge(samples, one.calibrations.get(case.task)))
-    return result(case.episode, case.label, samples, alarms, case.moments)
+    with one_recording(case.path):
+        return result(case.episode, case.label, samples, alarms, case.moments)
 
 
 def run(
     contenders: Sequence[Contender], tasks: Mapping[Path, str], rate: float = RATE
-) -> dict[str, list[Result]]:
+) -> tuple[dict[str, list[Result]], list[Path]]:
     """
     Evaluate all contenders on all recordings.
 
     :param tasks: test recording to its task
     :param rate: rate of the simulated monitor, Hz
-    :returns: results by name of the contender
+    :returns: results by name of the contender, and their recordings, in the same order; those that
+        cannot be replayed are left out
+    :raises RecordingError: if none can be replayed
     """
     results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
     infos = {task: engine().info for task, engine in contenders[0].engines.items()}
+    paths = []
     for case in cases(tasks, infos, rate):
         for one in contenders:
             results[one.name].append(evaluate_case(case, one))
-    return join_time_baselines(results)
+        paths.append(case.path)
+    check_some(paths, [*tasks])
+    return join_time_baselines(results), paths
 
 
 def join_time_baselines(results: dict[str, list[Result]]) -> dict[str, list[Result]]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from viva_ros.console.provenance import command_line, processor
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown, shown_list
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import IN_TIME, disturbed, error_responses
 
@@ -93,7 +94,7 @@ def markdown(
     if surrogates:
         head = ['episode', 'engine', *(title for title, _ in SURROGATES), 'expected']
         lines = [[*row, surrogates[row[0]]['expected']] for row in _surrogate_rows(surrogates)]
-        note = _untouched_note(surrogates)
+        note = escaped(_untouched_note(surrogates))
         parts.append('\n'.join([f'## {SURROGATES_TITLE}', '', note, '', *_table(head, lines), '']))
     return '\n'.join(parts)
 
@@ -111,7 +112,7 @@ def _section(scope: str, measured: Mapping[str, Figures]) -> str:
         [mode, str(row['episodes']), *(_found(one['failures'][mode]) for one in measured.values())]
         for mode, row in modes.items()
     ]
-    lines = [f'## {_text(scope)}', '', note, '', *_table(['', *measured], rows), '']
+    lines = [f'## {escaped(scope)}', '', note, '', *_table(['', *measured], rows), '']
     if found:
         note = f'Share of failures found until {IN_TIME:g} s after the evidence, and at any time.'
         lines += [note, '', *_table(['failure', 'episodes', *measured], found), '']
@@ -174,7 +175,8 @@ def _untouched_note(surrogates: Mapping[str, Figures]) -> str:
 def _figure(figures: Figures, key: str) -> str:
     text = interval_text(figures[key])
     less = figures['differences'].get(key)
-    return f'**{text}**' if less and (less['low'] > 0.0 or less['high'] < 0.0) else text
+    is_apart = less and (less['low'] > 0.0 or less['high'] < 0.0)
+    return Markup(f'**{text}**') if is_apart else text
 
 
 def _label(label: str, more: bool | None) -> str:
@@ -190,15 +192,27 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f'| {" | ".join(map(_text, cells))} |'
+    texts = (one if isinstance(one, Markup) else escaped(one) for one in cells)
+    return f'| {" | ".join(texts)} |'
 
 
-def _text(text: str) -> str:
-    """Escape a name from a recording for Markdown."""
-    plain = ' '.join(text.split())
-    for mark, kept in (('&', '&amp;'), ('<', '&lt;'), ('|', '\\|'), ('`', '\\`'), ('](', ']\\(')):
-        plain = plain.replace(mark, kept)
-    return plain
+class Markup(str):
+    """Text of this package with markup, which is not escaped."""
+
+    __slots__ = ()
+
+
+ESCAPED: Final = str.maketrans({
+    **{mark: f'\\{mark}' for mark in '\\`*~$|'}, '&': '&amp;', '<': '&lt;',
+})  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """Return a name from a recording for Markdown: no markup, formula, link or control."""
+    found = shown(' '.join(text.split()), ERROR_LENGTH).translate(ESCAPED)
+    for mark, kept in ((']:', ']\\:'), ('](', ']\\('), ('][', ']\\['), ('://', '&#58;//')):
+        found = found.replace(mark, kept)
+    return found.replace('www.', 'www&#46;')
 
 
 def interval_text(figure: Mapping[str, float]) -> str:
@@ -219,7 +233,7 @@ def number_text(value: float) -> str:
 def content(
     measured: Mapping[str, Figures], tasks: Mapping[str, Mapping[str, Figures]],
     checks: Mapping[str, Figures], surrogates: Mapping[str, Figures],
-    results: Mapping[str, Sequence[Result]], engine: Figures,
+    results: Mapping[str, Sequence[Result]], engine: Figures, left_out: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """
     Return the text of the result file; NaN becomes null.
@@ -227,6 +241,7 @@ def content(
     :param measured: figures for all tasks together, by contender
     :param tasks: figures by task, then by contender
     :param engine: description of the evaluated engine
+    :param left_out: paths of the recordings that could not be read
     """
     everything = {
         'format': 'viva_ros evaluation 1',
@@ -234,6 +249,7 @@ def content(
         'command': command_line('evaluate'),
         'hardware': hardware(),
         'engine': engine,
+        'left_out': left_out,
         'figures': measured,
         'tasks': tasks,
         'checks': checks,
@@ -251,6 +267,13 @@ def _episode(one: Result) -> dict[str, Any]:
         'alarms': one.alarms, 'manifest': one.manifest,
         'error_responses': error_responses(one) if disturbed([one]) else [],
     }  # fmt: skip
+
+
+def left_out_note(paths: Sequence[str]) -> list[str]:
+    """Return a sentence on the recordings that could not be read; nothing without one."""
+    if not paths:
+        return []
+    return [f'{len(paths)} recordings could not be read and are left out: {shown_list(paths)}.']
 
 
 def hardware() -> str:

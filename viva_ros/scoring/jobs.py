@@ -6,14 +6,21 @@ import json
 import math
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
 from viva_ros.core.detection.thresholds import Calibration, TaskCalibrations, calibration_file
-from viva_ros.core.errors import CalibrationError, RecordingError, VivaError
+from viva_ros.core.errors import (
+    CalibrationError,
+    ConfigurationError,
+    InputError,
+    RecordingError,
+    VivaError,
+)
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.one_recording import one_recording
@@ -175,6 +182,15 @@ def check_known(scores: Scores) -> None:
         )
 
 
+@contextmanager
+def _of_recording() -> Iterator[None]:
+    """Turn an error of files next to a recording, its map or labels, into its refusal."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise RecordingError('recording-files-invalid', str(error)) from error
+
+
 class Scorer:
     """Scores recordings in sequence; the engine of each task is loaded once."""
 
@@ -188,9 +204,10 @@ class Scorer:
         begin, host = monotonic(), platform.node()
         try:
             with one_recording(job.path):
-                made_from = identity(job.ref)
+                with _of_recording():
+                    made_from = identity(job.ref)
                 outcome = self._unchanged(job, made_from) or self._score(job, made_from)
-        except RecordingError as error:
+        except (RecordingError, InputError) as error:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
         except VivaError as error:  # of the engine or the disk: all recordings share it
             outcome = ScoreOutcome(job.path, STOP, text=f'at {job.path}: {error}')
@@ -227,9 +244,10 @@ class Scorer:
         )  # fmt: skip
 
     def _score(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome:
-        recording = open_ref(job.ref)
-        recorded = known_episodes(recording)
-        task = self._options.task or own_task(recording, recorded)
+        with _of_recording():
+            recording = open_ref(job.ref)
+            recorded = known_episodes(recording)
+            task = self._options.task or own_task(recording, recorded)
         engine, calibration = self._engine(task)
         scores = score(
             recording, engine, task, calibration, self._options.rate, self._options.batch

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viva_ros.scoring.jobs import ScoreJob
-from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, with_header, write_table
+from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, is_whole, with_header, write_table
 
 #: Metadata entries that the joined table keeps; differing values are listed.
 KEPT: Final = ('engine', 'task', 'version', 'command', 'progress_of', 'recipe')
@@ -20,7 +20,7 @@ def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
     """Write DATASET_progress.parquet next to the tables of the episodes of each dataset."""
     parts: dict[Path, list[Path]] = {}
     for job in jobs:
-        if job.ref.format == 'lerobot' and job.ref.dataset and job.progress.exists():
+        if job.ref.format == 'lerobot' and job.ref.dataset and is_whole(job.progress):
             whole = job.folder / f'{job.ref.dataset.name}{PROGRESS_SUFFIX}'
             parts.setdefault(whole, []).append(job.progress)
     return join(parts)

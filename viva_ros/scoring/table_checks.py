@@ -7,7 +7,7 @@ A table may come from another machine, version or program. What is checked here 
 use without a further check.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -50,24 +50,23 @@ def check_columns(table: pa.Table, schema: pa.Schema, joints: Sequence[str]) -> 
 
 def check_metadata(content: Mapping[str, Any]) -> None:
     """
-    Check the entries of the metadata.
+    Check that the metadata has all entries that a reader uses, and their values.
 
-    :raises KeyError: if one is missing
-    :raises ValueError: with the entry, its value and what is allowed
+    :raises ValueError: with the entries that are missing, or the entry, its value and what is
+        allowed
     """
-    for name in ('name', 'engine', 'task'):
-        text(name, content[name])
-    made_of = members('made_of', content['made_of'])
-    if 'rate' in made_of:
-        number('made_of.rate', made_of['rate'], RATE)
-    if 'input' in made_of:
-        text('made_of.input', ([*entries('made_of.input', made_of['input']), None])[0])
-    _optional(members)('calibration', content['calibration'])
-    _optional(members)('summary', content.get('summary'))
-    for one in entries('episodes', content['episodes'], MOST):
-        _check_entry('episodes', one, EPISODE, {'identities', 'trained'})
-    for one in entries('alarms', content['alarms'], MOST):
-        _check_entry('alarms', one, ALARM, {'alpha'})
+    _check_present('metadata', content, METADATA)
+    for name, check in METADATA.items():
+        check(name, content[name])
+    _texts('refused', content.get('refused', []))
+    numbers = [one['episode'] for one in content['episodes']]
+    if twice := sorted({one for one in numbers if numbers.count(one) > 1}):
+        raise ValueError(f'episodes has {twice[0]} twice')
+
+
+def _check_present(name: str, content: Mapping[str, Any], required: Collection[str]) -> None:
+    if missing := sorted(set(required) - content.keys()):
+        raise ValueError(f'{name} lacks {", ".join(missing)}')
 
 
 def check_frames(content: Mapping[str, Any], table: pa.Table) -> None:
@@ -115,6 +114,27 @@ def _texts(name: str, value: object) -> list[str]:
     return [text(name, one) for one in entries(name, value, MOST)]
 
 
+def _made_of(name: str, value: object) -> None:
+    """Check what a table was made of: the recording, its path first, and the rate, Hz."""
+    content = members(name, value)
+    _check_present(name, content, ('input', 'rate'))
+    number(f'{name}.rate', content['rate'], RATE)
+    recording = entries(f'{name}.input', content['input'], MOST)
+    if not recording:
+        raise ValueError(f'{name}.input is empty, must begin with the path of the recording')
+    text(f'{name}.input', recording[0])
+
+
+def _each(fields: Mapping[str, Check], optional: set[str]) -> Check:
+    """Return a check of a list of objects with these fields."""
+
+    def check(name: str, value: object) -> None:
+        for one in entries(name, value, MOST):
+            _check_entry(name, one, fields, optional)
+
+    return check
+
+
 def _spans(name: str, value: object) -> None:
     for span in entries(name, value, MOST):
         if len(ends := entries(name, span)) != 2:
@@ -136,4 +156,15 @@ ALARM: Final[Mapping[str, Check]] = {
     'level': _whole(0, max(Level)), 'kind': text, 'stamp': _whole(-LARGEST),
     'onset': _whole(-LARGEST), 'value': NUMBER, 'statistic': NUMBER, 'threshold': NUMBER,
     'episode_id': text, 'text': text, 'alpha': NUMBER,
+}  # fmt: skip
+SUMMARY: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(('episodes', 'known', 'unknown', 'alarms'), _whole(0)),
+    'first': NUMBER, 'last': NUMBER,
+}  # fmt: skip
+#: Entries of the metadata that each table has.
+METADATA: Final[Mapping[str, Check]] = {
+    'name': text, 'engine': text, 'task': text, 'made_of': _made_of, 'losses': _texts,
+    'calibration': _optional(members),
+    'summary': lambda name, value: _check_entry(name, value, SUMMARY, set()),
+    'episodes': _each(EPISODE, {'identities', 'trained'}), 'alarms': _each(ALARM, {'alpha'}),
 }  # fmt: skip

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from viva_ros.console.process_pool import mapping
 from viva_ros.console.progress import bar
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import InputError, RecordingError, VivaError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.camera_check import PictureRules, picture_rules
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import identity, open_ref
 from viva_ros.data.recording import recording_name
 from viva_ros.data.segmentation import check_limits, episodes_of
@@ -40,6 +41,7 @@ IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
 FORMAT: Final = 6
+DISK: Final = 'cache-write-failed'
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,20 @@ def load(refs: Sequence[EpisodeRef], folder: Path, how: Cut, processes: int = 1)
     Return the moments of recordings; those in the cache are not decoded again.
 
     :param folder: of the cache
-    :raises RecordingError: if a recording cannot be read
+    A fault in a recording does not stop the others: they are in the cache when it is refused.
+
+    :raises RecordingError: if recordings cannot be read, naming each
     """
     shards = folder / 'shards'
     shards.mkdir(parents=True, exist_ok=True)
     todo = [ref for ref in refs if not _is_whole(_shard(shards, ref), ref, how.key)]
-    work = partial(_write_shard, shards, how)
+    work = partial(_try_shard, shards, how)
+    refused: list[VivaError] = []
     if todo:
         with mapping(min(processes, len(todo)), cv2.setNumThreads, 1) as run:
-            for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
-                pass
+            for error in bar(run(work, todo), 'reading recordings', total=len(todo)):
+                refused += [error] if error else []
+    check_all(refused, len(refs))
     _delete_joined(folder)
     return join([_shard(shards, ref) for ref in refs], how)
 
@@ -143,6 +149,36 @@ def _index(shard: Path, ref: EpisodeRef) -> dict[str, Any] | None:
         return None
     content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     return content if content['source'] == identity(ref) else None
+
+
+def _try_shard(shards: Path, how: Cut, ref: EpisodeRef) -> VivaError | None:
+    """Write the shard of a recording; return why the recording is refused, None if it is not."""
+    try:
+        with one_recording(ref.path):
+            _write_shard(shards, how, ref)
+    except (InputError, RecordingError) as error:
+        if error.code == DISK:  # all recordings share it
+            raise
+        return error.fresh()
+    return None
+
+
+def check_all(refused: Sequence[VivaError], count: int) -> None:
+    """
+    Check that no recording is refused.
+
+    :param count: number of recordings
+    :raises RecordingError: naming each, with its reason
+    """
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise RecordingError(
+            'cache-recordings-refused',
+            f'{len(refused)} of {count} recordings cannot be used: leave these out or correct '
+            'them, and run the command again: '
+            f'{"; ".join(map(str, refused))}',
+        )
 
 
 def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:

@@ -8,7 +8,6 @@ weights. Published weights (--backbone) or a checkpoint (--init) replace the fir
 interrupted or killed run continues when it is started again with the same arguments.
 """
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from diffusers import WanTransformer3DModel
 from numpy.typing import NDArray
 
-from viva_ros.console.progress import bar
+from viva_ros.console.progress import bar, note
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.split import VALIDATION
@@ -185,7 +184,7 @@ def _shares(run: TrainConfig, workers: Workers, parts: Mapping[str, int | None])
 
 def _say(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print(f'viva train: {sentence}', file=sys.stderr)
+        note(f'viva train: {sentence}')
 
 
 def conclude(

@@ -16,6 +16,7 @@ from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.episode import RETRY_TIME
 from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import TRAIN, VALIDATION, divided_below, first_of, split
@@ -339,9 +340,10 @@ def first_channels(refs: Sequence[EpisodeRef], folder: Path) -> EpisodeChannels:
         cached = cache.channels(ref, folder)
         if cached is not None:
             return cached
-        for episode in episodes_of(open_ref(ref)):
-            if episode.label is not None:
-                return EpisodeChannels.of(episode)
+        with one_recording(ref.path):
+            for episode in episodes_of(open_ref(ref)):
+                if episode.label is not None:
+                    return EpisodeChannels.of(episode)
     raise RecordingError(
         'training-outcomes-missing',
         f'none of {len(refs)} recordings has an outcome: label them first',

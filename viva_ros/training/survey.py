@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.errors import ConfigurationError, RecordingError, VivaError
 from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.one_recording import one_recording
 from viva_ros.data.open import open_ref
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import TRAIN, VALIDATION
@@ -66,12 +67,22 @@ def survey_of(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
 
     Recordings in the cache are counted. Of the others, up to OPENED are opened, evenly spaced, and
     their mean stands for all. Moments of tasks that the run leaves out do not count.
+
+    :raises RecordingError: if opened recordings cannot be read, naming each
     """
     refs = found.parts[part]
     known = [cache.lengths(ref, run.cache_folder) for ref in refs]
     unknown = [ref for ref, lengths in zip(refs, known, strict=True) if lengths is None]
     places = np.linspace(0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int)
-    opened = [_opened(unknown[k], found) for k in np.unique(places)]
+    opened = []
+    refused: list[VivaError] = []
+    for k in np.unique(places):
+        try:
+            with one_recording(unknown[k].path):
+                opened.append(_opened(unknown[k], found))
+        except RecordingError as error:
+            refused.append(error)
+    cache.check_all(refused, len(refs))
     counted, total = [one for some in known if some for one in some], 0.0
     reaches: list[Reach] = []
     for lengths, joints in opened:

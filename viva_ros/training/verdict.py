@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.console.palette import BLUE, GREY, ORANGE
+from viva_ros.core.foreign_text import plotted
 from viva_ros.data.episode import RETRY_TIME
 from viva_ros.model import checkpoint
 from viva_ros.training.config import TrainConfig, plan, too_short
@@ -218,7 +219,7 @@ def draw(curve: Curve, stage: str, best: int, path: Path) -> None:
     axes = figure.subplots()
     axes.spines[['top', 'right']].set_visible(False)
     axes.plot(curve.steps, curve.losses, color=GREY, lw=1.2, label='training loss')
-    axes.set(xlabel=f'step of stage {stage}', ylabel='training loss', yscale='log')
+    axes.set(xlabel=f'step of stage {plotted(stage)}', ylabel='training loss', yscale='log')
     lines = axes.get_lines()
     if len(curve.errors):
         other = axes.twinx()
@@ -229,6 +230,6 @@ def draw(curve: Curve, stage: str, best: int, path: Path) -> None:
         lines = [*lines, *other.get_lines()]
         if best:
             lines.append(axes.axvline(best, color=ORANGE, lw=1.4, ls='--',
-                                      label=f'kept: step {best}'))  # fmt: skip
+                                      label=f'kept: step {best:d}'))  # fmt: skip
     axes.legend(handles=lines, frameon=False, loc='upper right')
     figure.savefig(path, dpi=120)

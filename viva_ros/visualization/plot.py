@@ -14,6 +14,7 @@ from matplotlib.patches import ConnectionPatch
 from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.events import Level
+from viva_ros.core.foreign_text import plotted
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import runs
@@ -66,7 +67,7 @@ def draw_band(
         )  # fmt: skip
         if width_of(span.name, axes, size) < end - begin:
             axes.text(
-                0.5 * (begin + end), bottom + 0.46 * height, span.name, fontsize=size,
+                0.5 * (begin + end), bottom + 0.46 * height, plotted(span.name), fontsize=size,
                 ha='center', va='center', transform=axes.get_xaxis_transform(),
             )  # fmt: skip
 
@@ -136,7 +137,7 @@ def draw_pictures(
         for spine in frame.spines.values():
             spine.set(visible=True, color=colour, lw=3 if name else 0.8)
         text_colour = colour if name else 'black'
-        frame.set_xlabel(f'{at:.1f} s {name}', color=text_colour, fontsize=9, labelpad=2)
+        frame.set_xlabel(f'{at:.1f} s {plotted(name)}', color=text_colour, fontsize=9, labelpad=2)
         line = ConnectionPatch(
             (0.5, 1.0), (at, -0.05), 'axes fraction', 'data', axesA=frame, axesB=axes,
             color=colour, lw=0.8, alpha=0.7,
@@ -145,6 +146,7 @@ def draw_pictures(
 
 
 TEXT: Final = 10.0  # font size, points
+TITLE: Final = 150  # characters of the title
 WRITTEN: Final = 12  # largest number of texts; more would cover the curve
 BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
 MARKS: Final = {
@@ -201,8 +203,8 @@ def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> bo
     _mark(axes, at, level, ('', colour, shape))
     side = 'right' if beyond else 'left'
     axes.annotate(
-        text, (at, level), ((-8 if beyond else 8), 0), textcoords='offset points', color=colour,
-        fontweight='bold', ha=side, va='center', bbox=BEHIND,
+        plotted(text), (at, level), ((-8 if beyond else 8), 0), textcoords='offset points',
+        color=colour, fontweight='bold', ha=side, va='center', bbox=BEHIND,
     )  # fmt: skip
     return True
 
@@ -210,7 +212,7 @@ def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> bo
 def _mark(axes: Any, at: float, level: float, mark: tuple[str, str, str]) -> None:
     text, colour, shape = mark
     style = {'color': colour, 'ms': 9, 'mec': 'white', 'mew': 0.6, 'zorder': 5, 'ls': ''}
-    axes.plot(at, level, shape, label=text or None, **style)
+    axes.plot(at, level, shape, label=plotted(text) or None, **style)
 
 
 PICTURES: Final = 9
@@ -243,7 +245,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
     draw_pictures(strip, below, recording, content)
     text = title(content) + ('  |  damaged: parts are lost' if recording.losses else '')
-    figure.suptitle(text, x=0.06, ha='left', fontsize=14, fontweight='bold')
+    figure.suptitle(plotted(text, TITLE), x=0.06, ha='left', fontsize=14, fontweight='bold')
     figure.savefig(out, dpi=100)
     return recording.losses
 
@@ -274,8 +276,10 @@ def _draw_value(axes: Any, content: PlotContent) -> None:
         line = broken(content.times, content.alarm_below, content.breaks)
         axes.plot(*line, color=RED, lw=1.3, ls='--', label='alarm below')
     for number, (begin, end) in enumerate(content.unknown):
-        label = 'unknown' if not number else None
-        axes.axvspan(begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0, label=label)
+        axes.axvspan(
+            begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0,
+            label='unknown' if not number else None,
+        )  # fmt: skip
     axes.axhline(0.0, color='#cccccc', lw=0.8, zorder=0)
     for at in content.evidence:
         axes.axvline(at, color='black', lw=1.0, ls=':', zorder=0)
@@ -290,7 +294,7 @@ def _draw_legend(above: Any, below: Any) -> None:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
     above.legend(
-        handles.values(), handles, frameon=False, ncols=min(len(handles), COLUMNS), fontsize=9,
+        handles=[*handles.values()], frameon=False, ncols=min(len(handles), COLUMNS), fontsize=9,
         loc='lower left', bbox_to_anchor=(-0.008, 1.06), columnspacing=1.4, handletextpad=0.5,
     )  # fmt: skip
 
@@ -317,7 +321,7 @@ def _draw_truth(axes: Any, content: PlotContent) -> None:
     line = broken(times, progress, starts)
     axes.plot(*line, color='black', lw=1.6, label='true progress')
     for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
-        shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
+        shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': plotted(label)}
         axes.fill_between(times, -0.05, 1.15, where=where, **shade)
     for at in content.evidence:
         axes.axvline(at, color='black', lw=1.2, ls=':', label='evidence of a failure')
