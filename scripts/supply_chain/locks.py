@@ -3,8 +3,8 @@
 """
 The lock files in requirements/lock/: what each is made from, and what it holds.
 
-Those in requirements/lock_ros/ are for scripts/ros_matrix: each release of ROS 2 is resolved alone,
-with the versions of its distribution, so SBOM and audit leave them out.
+Those in requirements/lock_ros/ are for scripts/ros_matrix: each release of ROS 2 is resolved
+alone, with the versions of its distribution. SBOM and audit leave them out.
 
 A lock has one entry for each package, 'NAME==VERSION ; MARKER', with the SHA-256 of each file of
 that version. The second line of a lock has a hash of what it was made from.
