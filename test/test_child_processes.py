@@ -77,6 +77,39 @@ def test_commands_of_scripts_and_pages_leave_out_the_working_directory():
     assert found == []
 
 
+def unsafe_modules(source: str) -> list[str]:
+    """Return the modules of this checkout that a command line runs without -P."""
+    found = []
+    for line in ast.walk(ast.parse(source)):
+        if isinstance(line, ast.List | ast.Tuple):
+            parts = [ast.unparse(one) for one in line.elts]
+            for before, option, module in zip(['', *parts], parts, [*parts[1:], ''], strict=False):
+                is_ours = re.match(r"['\"](viva_ros|benchmarks|scripts|fuzz)\b|[^'\"]", module)
+                if option == "'-m'" and before != "'-P'" and is_ours:
+                    found.append(module)
+    return found
+
+
+def test_tests_start_modules_without_the_working_directory():
+    """A test may start any other program, since it has none to protect."""
+    found = [
+        f'{path.relative_to(ROOT)}: {module}'
+        for path in sorted((ROOT / 'test').rglob('*.py'))
+        for module in unsafe_modules(path.read_text(encoding='utf-8'))
+    ]
+    assert found == []
+
+
+def test_lint_finds_modules_without_safe_path():
+    for line in (
+        '[sys.executable, "-m", "viva_ros.nodes"]', '["-m", *line]', '("-m", what)',
+        '["-m", "benchmarks.x"]',
+    ):  # fmt: skip
+        assert unsafe_modules(line), line
+    for line in ('[sys.executable, "-P", "-m", "viva_ros.nodes"]', '["-m", "pytest"]'):
+        assert not unsafe_modules(line), line
+
+
 def test_lint_finds_each_way_to_start_a_process():
     lines = (
         'subprocess.run(["x"])', 'Popen(["x"])', 'os.system("x")', 'os.execv("x", [])',

@@ -45,6 +45,28 @@ def test_locks_are_made_from_the_present_requirements() -> None:
     assert {path.stem for path in locks.FOLDER.glob('*.txt')} == set(wanted)
 
 
+def test_locks_of_the_ros_releases_have_their_pins_and_hashes() -> None:
+    found = {}
+    for name in locks.ROS_LOCKS:
+        text = (locks.ROS_FOLDER / f'{name}.txt').read_text(encoding='utf-8')
+        assert text.startswith(locks.ros_header(name)), f'{name} is stale: run scripts/lock'
+        assert not re.search(r'https?://|file:|index-url|find-links', text), name
+        entries = found[name] = locks.parse(text)
+        assert all(entry.hashes for entry in entries), name
+        pins = {str(one.requirement).partition(';')[0].strip().lower() for one in entries}
+        wanted = {one.lower().replace('_', '-') for one in locks.ros_inputs(name)}
+        assert wanted <= pins, (name, wanted - pins)
+    for release in ('jazzy', 'kilted'):
+        versions = {one.name: one.version for one in found[release]}
+        other = {one.name: one.version for one in found[f'{release}_optional']}
+        shared = versions.keys() & other.keys()
+        assert {key: versions[key] for key in shared} == {key: other[key] for key in shared}
+    assert {path.stem for path in locks.ROS_FOLDER.glob('*.txt')} == set(locks.ROS_LOCKS)
+    installed = (locks.ROOT / 'scripts/ros_matrix').read_text(encoding='utf-8')
+    lines = re.findall('^ *pip_install (.*)', installed, re.MULTILINE)
+    assert lines and all('--no-deps --require-hashes' in line for line in lines), lines
+
+
 def test_locks_have_each_requirement_within_its_range() -> None:
     faults = []
     for name, requirements in locks.inputs().items():

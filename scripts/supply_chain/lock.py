@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the lock files in requirements/lock/, by uv.
+Write the lock files in requirements/lock/ and requirements/lock_ros/, by uv.
 
 One resolution covers all requirements, so that extras can be installed together; each lock is then
 a part of it. Present versions stay where they still fit, unless --upgrade is given.
@@ -46,9 +46,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             content = locks.header(name, requirements) + out.read_text(encoding='utf-8')
             locks.path_of(name).write_text(content, encoding='utf-8')
             print(f'{locks.path_of(name).relative_to(locks.ROOT)}: {len(locks.read(name))}')
+    lock_ros(args.upgrade)
     for path in set(locks.FOLDER.glob('*.txt')) - set(map(locks.path_of, wanted)):
         path.unlink()
     return 0
+
+
+def lock_ros(upgrade: bool) -> None:
+    """Write the locks of scripts/ros_matrix; optional packages fit those of their release."""
+    locks.ROS_FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in locks.ROS_LOCKS:
+        path, release = locks.ROS_FOLDER / f'{name}.txt', name.removesuffix('_optional')
+        lines = [f'{one} ; {locks.ROS_PYTHONS[release]}' for one in locks.ros_inputs(name)]
+        limits = ('--constraint', str(locks.ROS_FOLDER / f'{release}.txt'))
+        with tempfile.TemporaryDirectory() as temporary:
+            out = Path(temporary) / path.name
+            if path.exists() and not upgrade:
+                out.write_text(path.read_text(encoding='utf-8'), encoding='utf-8')
+            compile_lock(lines, out, '--generate-hashes', *(limits if release != name else ()))
+            content = locks.ros_header(name) + out.read_text(encoding='utf-8')
+        path.write_text(content, encoding='utf-8')
+        print(f'{path.relative_to(locks.ROOT)}: {len(locks.parse(content))}')
 
 
 def compile_lock(requirements: Sequence[str], out: Path, *options: str) -> None:

@@ -3,6 +3,9 @@
 """
 The lock files in requirements/lock/: what each is made from, and what it holds.
 
+Those in requirements/lock_ros/ are for scripts/ros_matrix: each release of ROS 2 is resolved
+alone, with the versions of its distribution. SBOM and audit leave them out.
+
 A lock has one entry for each package, 'NAME==VERSION ; MARKER', with the SHA-256 of each file of
 that version. The second line of a lock has a hash of what it was made from.
 """
@@ -21,6 +24,16 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / 'requirements/lock'
+ROS_FOLDER: Final = ROOT / 'requirements/lock_ros'
+#: Lock of scripts/ros_matrix to the files that it is made from, in requirements/.
+ROS_LOCKS: Final = {
+    'jazzy': ('colcon', 'jazzy'),
+    'jazzy_optional': ('optional',),
+    'kilted': ('colcon', 'kilted'),
+    'kilted_optional': ('optional',),
+}
+#: Pythons that the wheels and the numpy of a release are for.
+ROS_PYTHONS: Final = {'jazzy': "python_version < '3.13'", 'kilted': "python_version < '3.14'"}
 PYTHON: Final = '3.11'  # the oldest; markers cover the newer ones
 #: Installed without its requirements: only its robot files are used.
 ROBOT_FILES: Final = ('gym-aloha==0.1.5',)
@@ -68,6 +81,21 @@ def inputs() -> dict[str, tuple[str, ...]]:
     found['build'] = (*project['build-system']['requires'], 'wheel')
     found['robot_files'] = ROBOT_FILES
     return found
+
+
+def ros_inputs(name: str) -> tuple[str, ...]:
+    """Return the requirements of a lock in requirements/lock_ros/."""
+    texts = ((ROOT / f'requirements/{one}.txt').read_text('utf-8') for one in ROS_LOCKS[name])
+    lines = (line.partition('#')[0].strip() for text in texts for line in text.splitlines())
+    return tuple(line for line in lines if line and not line.startswith('-'))
+
+
+def ros_header(name: str) -> str:
+    """Return the first two lines of a lock in requirements/lock_ros/."""
+    files = ' and '.join(f'requirements/{one}.txt' for one in ROS_LOCKS[name])
+    text = '\n'.join([PYTHON, *sorted(ros_inputs(name))])
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f'# Versions and hashes for {files}, by scripts/lock\n{MADE_FROM}{digest}\n'
 
 
 def constraints() -> tuple[str, ...]:

@@ -3,18 +3,16 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.checkout import checkout_child
 
 
 @pytest.mark.slow
 def test_both_ways_load_the_engine_and_answer(small_engine: Path) -> None:
-    line = [sys.executable, '-m', 'benchmarks.isolation', '--rounds', '1']
-    line += ['--engine', str(small_engine)]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=root, check=True)
+    child = checkout_child('benchmarks.isolation', '--rounds', 1, '--engine', small_engine)
+    done = subprocess.run(**child, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert set(found) == {'viva_ros', 'multiprocessing'}
     for row in found.values():

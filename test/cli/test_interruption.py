@@ -102,7 +102,7 @@ def test_pool_processes_end_with_killed_parent(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_stopped_evaluation_leaves_no_file_and_restarts(folders: Path, small_engine: Path) -> None:
-    command = ['-m', 'viva_ros.cli.main', 'evaluate', 'test', '--engine', str(small_engine),
+    command = ['-P', '-m', 'viva_ros.cli.main', 'evaluate', 'test', '--engine', str(small_engine),
                '--calibration-recordings', 'calibration', '--alpha', '0.3',
                '--out', 'out/e.json']  # fmt: skip
     running = start(command, folders)
@@ -122,7 +122,7 @@ def test_stopped_evaluation_leaves_no_file_and_restarts(folders: Path, small_eng
 
 @pytest.mark.slow
 def test_stopped_scoring_continues(folders: Path, small_engine: Path) -> None:
-    command = ['-m', 'viva_ros.cli.main', 'score', 'test', '--engine', str(small_engine)]
+    command = ['-P', '-m', 'viva_ros.cli.main', 'score', 'test', '--engine', str(small_engine)]
     tables = (folders / 'test').glob
     running = start(command, folders)
     message = interrupt(running, lambda: any(tables('*_values.parquet')))

@@ -32,7 +32,7 @@ def dataset(tmp_path: Path, foreign_map) -> Path:
 
 def annotate(dataset: Path, *lines: str) -> str:
     done = subprocess.run(
-        [sys.executable, '-m', 'viva_ros.cli.main', 'label', str(dataset)],
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'label', str(dataset)],
         input='\n'.join(lines) + '\n', capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout

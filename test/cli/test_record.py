@@ -76,7 +76,7 @@ def test_second_recording_run_continues_the_first(tmp_path: Path, capsys) -> Non
 def test_signal_ends_recording_with_complete_files_only(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, '-m', 'viva_ros.cli.main', 'record', '--seeds', '0-40']
+    command = [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'record', '--seeds', '0-40']
     process = subprocess.Popen(
         [*command, '--out', str(tmp_path), '--processes', '2', '--size', '16'],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,

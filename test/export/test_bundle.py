@@ -57,7 +57,7 @@ def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) 
     provenance = {'seed': 4, 'episode_identities': parts}
     mark = checkpoint.write(folder, lively(tiny_viva), provenance)
     write_slide(tmp_path / 'r', slide_episode(1))
-    command = [sys.executable, '-m', 'viva_ros.cli.main', 'export', folder, '--out', out]
+    command = [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'export', folder, '--out', out]
     done = subprocess.run([*command, '--recordings', tmp_path / 'r'], capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr

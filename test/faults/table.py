@@ -140,7 +140,9 @@ ROWS = (
          SUPERVISORS +
          'test_supervisor_killed_in_cool_down_requests_no_new_retry')),
     Row(20, 'two supervisors', 'the one configured later is passive and reports it',
-        ('nodes/test_supervisor.py::test_younger_of_two_supervisors_requests_nothing',)),
+        ('nodes/test_supervisor.py::test_younger_of_two_supervisors_requests_nothing',
+         'nodes/test_supervisor.py::'
+         'test_rival_of_an_older_session_is_named_and_unknown_until_it_ends')),
     Row(21, 'invalid parameters at run time', 'refused with a reason, previous value kept',
         ('nodes/test_configure_errors.py::test_rejected_parameter_keeps_old_value',)),
     Row(22, 'shared-memory segments left after SIGKILL',
@@ -197,6 +199,9 @@ ROWS = (
          'faults/test_working_directory.py::test_workers_of_score_run_none_of_the_files',
          'faults/test_working_directory.py::'
          'test_measured_engine_processes_run_none_of_the_files',
+         'faults/test_working_directory.py::test_workers_of_import_run_none_of_the_files',
+         'faults/test_working_directory.py::test_workers_of_record_run_none_of_the_files',
+         'faults/test_working_directory.py::test_nodes_of_the_demo_run_none_of_the_files',
          'faults/test_working_directory.py::test_pool_of_processes_runs_none_of_the_files',
          'test_child_processes.py::'
          'test_every_start_of_a_process_uses_the_helper_or_is_listed')),

@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 16 to 19 and 22 of the fault table: processes that die."""
 
+import signal
 import time
 
 import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from std_msgs.msg import Header
+from rcl_interfaces.srv import SetParameters
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import Header, UInt32
 from std_srvs.srv import Trigger
 from support.judged_robot import LIVE, JudgedRobot, kinds
-from support.ros import wait
+from support.publishing_robot import PublishingRobot
+from support.raw_requests import RawRequests
+from support.ros import PATIENCE, wait
 
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
@@ -112,6 +117,59 @@ def test_two_contradicting_monitors_alarm_once_and_are_named(player, start_super
         ),
         'the warning',
     )  # fmt: skip
+
+
+#: A request without content, whose header announces padding.
+PADDED = b'\0\1\0\1'
+
+
+@pytest.fixture
+def end_by_request(listener):
+    """Return a function that ends a node by requests which Fast CDR reads beyond their end."""
+    try:
+        deserialize_message(PADDED, UInt32)
+    except Exception:
+        pytest.skip('this Fast CDR refuses the request: see docs/security.md')
+
+    def end(node, has_ended):
+        requests = RawRequests(listener, f'/{node}/set_parameters', SetParameters)
+        wait(requests.matched, f'the service of {node}')
+        wait(lambda: requests.send(PADDED) and has_ended(), f'the end of {node}')
+
+    return end
+
+
+@pytest.mark.slow
+def test_request_that_ends_the_monitor_is_unknown_and_no_retry(
+    player, processes, start_supervisor, end_by_request
+):
+    player.serve(accept=True)
+    monitor = processes.start('fake_monitor.py', '--ros-args', '-p', 'transport:=raw')
+    start_supervisor(*LIVE, '-p', 'alarm.cool_down:=0.5')
+    source = PublishingRobot(player.listener)
+    try:
+        wait(lambda: player.states and source.known(), 'values')
+        player.begin()
+        wait(lambda: player.level == Alert.OK, 'a judged value')
+        end_by_request('monitor', lambda: monitor.poll() is not None)
+        assert monitor.wait(PATIENCE) == -signal.SIGSEGV
+        wait(lambda: player.level == Alert.UNKNOWN, 'unknown')
+        time.sleep(1.0)
+        assert (player.level, player.asked) == (Alert.UNKNOWN, 0)
+    finally:
+        source.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('node', ['monitor', 'supervisor'])
+def test_node_ended_by_a_request_is_started_again(node, processes, listener, end_by_request):
+    heard = listener.listen(Header, f'{node}/heartbeat', qos.HEARTBEAT)
+    bringup = processes.start('viva_ros.cli.main', 'up', 'monitor', 'black_box:=false')
+    wait(lambda: heard, 'a sign of life')
+    text = f'{node} (exit code -11) failed and is started again in 1 s'
+    end_by_request(node, lambda: text in processes.log(bringup))
+    heard.clear()
+    wait(lambda: heard, 'another')
 
 
 def child_of(process, name):

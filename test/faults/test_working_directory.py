@@ -7,12 +7,15 @@ Each leaves a marker when it is executed. The programs are started as users star
 installed command, a script in another folder.
 """
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from support.foreign_robot import write_bag
 from support.recordings import write_recording
 from support.ros import PATIENCE, wait
 
@@ -21,7 +24,7 @@ from viva_ros.engine.resources import engine_folder
 NAMES = (
     'argparse', 'random', 'socket', 'pickle', 'tempfile', 'json', 'numpy', 'torch', 'viva_ros',
     'rclpy', 'cv2', 'yaml', 'onnxruntime', 'openvino', 'mcap', 'mujoco', 'resource',
-    'sitecustomize',
+    'sitecustomize', 'av', 'pyarrow', 'rich', 'psutil', 'scipy', 'matplotlib', 'h5py',
 )  # fmt: skip
 ENTRY = 'from viva_ros.cli.main import main\n\nif __name__ == "__main__":\n    sys.exit(main())\n'
 
@@ -91,6 +94,71 @@ def test_workers_of_score_run_none_of_the_files(trap, viva, small_engine):
 
 def test_measured_engine_processes_run_none_of_the_files(trap, viva):
     run(*viva, 'bench', '--kinds', 'onnx', '--rounds', 1, '--json')
+    assert markers(trap) == []
+
+
+def interrupted(*line: object, when: Callable[[list[psutil.Process]], bool]) -> str:
+    """
+    End a program by SIGINT when a condition on its children holds.
+
+    :returns: its output
+    """
+    with Path('log').open('wb') as log:
+        process = psutil.Popen([*map(str, line)], stdout=log, stderr=subprocess.STDOUT)
+    output = Path('log').read_text
+
+    def holds() -> bool:
+        assert process.poll() is None, output()
+        return when(process.children(recursive=True))
+
+    try:
+        wait(holds, 'its children')
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+    return output()
+
+
+def has_loaded(process: psutil.Process, library: str) -> bool:
+    try:
+        return library in Path(f'/proc/{process.pid}/maps').read_text()
+    except OSError:  # it has ended
+        return False
+
+
+@pytest.mark.medium
+def test_workers_of_import_run_none_of_the_files(trap, viva, map_file):
+    for number in range(2):
+        write_bag(Path('bags') / f'{number}', seed=number, seconds=1.0)
+    run(*viva, 'import', 'bags', '--map', map_file, '--out', 'dataset', '--processes', 2)
+    assert Path('dataset/meta/info.json').is_file()
+    assert markers(trap) == []
+
+
+@pytest.mark.slow
+def test_workers_of_record_run_none_of_the_files(trap, viva, simulator):
+    """They are ended when both have loaded the simulator."""
+    said = interrupted(
+        *viva, 'record', '--seeds', '0-9', '--size', 16, '--processes', 2, '--out', 'recorded',
+        when=lambda found: sum(has_loaded(child, 'libmujoco') for child in found) >= 2,
+    )  # fmt: skip
+    assert 'viva record: stopped' in said
+    assert markers(trap) == []
+
+
+@pytest.mark.slow
+def test_nodes_of_the_demo_run_none_of_the_files(trap, viva, domain, simulator):
+    """They are ended when robot and engine process have loaded their libraries."""
+
+    def loaded(found: list[psutil.Process]) -> bool:
+        robot = any(has_loaded(child, 'libmujoco') for child in found)
+        return robot and any(
+            has_loaded(child, 'libopenvino') or has_loaded(child, 'onnxruntime') for child in found
+        )
+
+    said = interrupted(*viva, 'demo', '--headless', '--out', 'demo', when=loaded)
+    assert 'viva demo: stopped' in said
     assert markers(trap) == []
 
 

@@ -3,18 +3,17 @@
 """Runs sessions in processes of their own, and goes on after one that a crash has ended."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from support.checkout import checkout_child
+
 from fuzz.session import CURRENT, PLACE, READ, Crash, Summary
 
-ROOT: Final = Path(__file__).parents[2]
 FRAME: Final = re.compile(r'File ".*?/viva_ros/(\S+)\.py", line \d+ in (\S+)')
 MOST_DEATHS: Final = 200  # of the processes of one run
 
@@ -96,14 +95,9 @@ def _process(
     :param line: module and arguments
     :param before: target whose earlier processes took a time, s
     """
-    env = dict(os.environ)
-    env['PYTHONPATH'] = os.pathsep.join(
-        filter(None, [str(ROOT), str(ROOT / 'test'), env.get('PYTHONPATH')])
-    )
     log = folder / 'stderr'
     with log.open('wb') as errors, subprocess.Popen(
-        [sys.executable, '-m', *map(str, line)], stdout=subprocess.PIPE, stderr=errors, env=env,
-        text=True,
+        **checkout_child(*line), stdout=subprocess.PIPE, stderr=errors, text=True
     ) as process:  # fmt: skip
         for text in process.stdout or ():
             read = json.loads(text) if text.startswith('{"kind"') else {'kind': ''}

@@ -87,7 +87,7 @@ def test_node_in_background_job_ends_on_sigint(processes, node: str) -> None:
 
 
 def test_unknown_node_error_lists_known_nodes() -> None:
-    line = [sys.executable, '-m', 'viva_ros.nodes', 'robot']
+    line = [sys.executable, '-P', '-m', 'viva_ros.nodes', 'robot']
     answer = subprocess.run(line, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert 'must be one of black_box, monitor, sim, supervisor' in answer.stderr

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
 from support.judged_robot import LIVE, QUICK, kinds
 from support.ros import PATIENCE, wait
 
@@ -186,7 +187,7 @@ def test_younger_of_two_supervisors_requests_nothing(
     robot.hold(0.9, lambda: robot.alerts, 'an alert of the older supervisor')
     other = {} if machine == 'same_machine' else {'ROS_HOME': str(tmp_path / 'other')}
     younger = start_supervisor(*LIVE, *QUICK, **other)
-    why = 'is on this topic too' if other else 'another supervisor of this name runs'
+    why = 'another supervisor is in charge' if other else 'another supervisor of this name runs'
     robot.hold(
         0.9, lambda: any(why in s.message for d in diagnoses for s in d.status),
         'the passive supervisor',
@@ -216,6 +217,48 @@ def test_episode_is_published_again_when_a_rival_ends(robot, start_supervisor, l
     wait(is_repeated, 'the episode')
     assert {episode.id for episode in robot.episodes[count:]} == {name}
     node.destroy_node()
+
+
+def test_rival_of_an_older_session_is_named_and_unknown_until_it_ends(
+    robot, start_supervisor, listener
+):
+    """It may be a stranger: alerts of a node with a state are those of a supervisor."""
+    robot.serve(accept=True)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    start_supervisor(*LIVE, *QUICK)
+    robot.ready()
+    name = robot.state.id
+    robot.hold(0.9, lambda: robot.level == Alert.OK, 'a good state')
+    context = Context()
+    rclpy.init(context=context)
+    rival = rclpy.create_node('stranger', context=context)
+    rival.create_publisher(SupervisorState, '~/state', qos.LATCHED)
+    rival.create_publisher(Alert, 'alert', qos.LATCHED).publish(Alert(session_id=1))
+    robot.hold(0.9, lambda: robot.level == Alert.UNKNOWN, 'unknown')
+    gids = lambda: [  # noqa: E731
+        bytes(one.endpoint_gid).rstrip(bytes(1)).hex('.')
+        for one in rival.get_publishers_info_by_topic('alert') if one.node_name == 'stranger'
+    ]  # fmt: skip
+    wait(gids, 'the rival in the graph')
+    by_gid = f'/stranger, GID {gids()[0]}; end it or this one'
+    why = f'another supervisor is in charge, of the older session 1: {by_gid}'
+    if 'one of ' not in robot.reason:  # Jazzy does not tell the GID of a message
+        assert robot.reason.startswith(f'passive: {why}')
+    wait(
+        lambda: any(
+            s.name == '/supervisor: watch' and s.level == DiagnosticStatus.WARN
+            and s.message in robot.reason for d in diagnoses for s in d.status
+        ),
+        'the warning',
+    )  # fmt: skip
+    seen, began = len(robot.states), time.monotonic()
+    robot.hold(-0.5, lambda: time.monotonic() - began > 2.0, 'a fall')
+    assert (len(robot.states), robot.asked) == (seen, 0)
+    rclpy.shutdown(context=context)
+    robot.hold(0.9, lambda: robot.level == Alert.OK, 'its state again')
+    assert robot.states[-1].episode_id == robot.state.id == name
+    robot.fall()
+    wait(lambda: robot.asked == 1, 'the retry')
 
 
 def test_alert_of_a_node_without_state_makes_nobody_passive(robot, start_supervisor, listener):

@@ -81,8 +81,8 @@ def many(tmp_path: Path, small_engine: Path) -> list[str]:
     for number in range(12):
         write_recording(folder / f'{number:02}.mcap', [0.01 * n for n in range(40)])
     return [
-        sys.executable, '-m', 'viva_ros.cli.main', 'score', str(folder), '--task', 'tray_lift',
-        '--engine', str(small_engine), '--processes', '2',
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'score', str(folder),
+        '--task', 'tray_lift', '--engine', str(small_engine), '--processes', '2',
     ]  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_recording_of_an_added_robot_is_read_back(toys, renders, tmp_path: Path)
 def test_command_records_robot_and_task_of_an_installed_package(renders, tmp_path: Path) -> None:
     """The command and its worker process find both by their entry points."""
     command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'record', '--task', 'touch_mat',
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'record', '--task', 'touch_mat',
         '--robot', 'gantry', '--seeds', '0-1', '--failure', 'none', '--size', '32',
         '--processes', '1', '--out', str(tmp_path / 'out'),
     ]  # fmt: skip

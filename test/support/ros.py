@@ -29,6 +29,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from viva_ros.bringup.processes import environment
+from viva_ros.core.child_process import python_child
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 
@@ -94,11 +95,11 @@ class Processes:
 
     def start(self, what: str, *arguments: object, **extra: str) -> subprocess.Popen[bytes]:
         """Start a script of test/support ('x.py') or a module ('viva_ros.nodes.x')."""
-        program = [str(HERE / what)] if what.endswith('.py') else ['-m', what]
-        env = environment() | extra
+        child = python_child(what, *arguments, env=environment() | extra)
+        if what.endswith('.py'):
+            child['args'] = [sys.executable, str(HERE / what), *child['args'][4:]]
         log = (self.folder / f'{len(self.all)}_{Path(what).stem}.log').open('wb')
-        line = [sys.executable, *program, *map(str, arguments)]
-        process = subprocess.Popen(line, env=env, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(**child, stdout=log, stderr=subprocess.STDOUT)
         log.close()
         self.all.append(process)
         return process

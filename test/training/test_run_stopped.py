@@ -29,8 +29,9 @@ def test_interrupted_training_continues_at_its_stage(tmp_path: Path) -> None:
     lengths = {'vae': 2, 'video': 1, 'viva': 5, 'proprio': 0}
     steps = [text for name, n in lengths.items() for text in (f'--{name}-steps', str(n))]
     command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
-        '--out', str(run), '--preset', 'tiny', '--batch', '2', *steps,
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'train',
+        '--recordings', str(tmp_path / 'r'), '--out', str(run), '--preset', 'tiny',
+        '--batch', '2', *steps,
     ]  # fmt: skip
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
 

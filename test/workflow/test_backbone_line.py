@@ -23,7 +23,7 @@ TEXT = 'Lift the block with both arms.'
 
 def viva(*arguments: object) -> str:
     """Run a command; return its output. Exit code 0 is required."""
-    command = [sys.executable, '-m', 'viva_ros.cli.main', *map(str, arguments)]
+    command = [sys.executable, '-P', '-m', 'viva_ros.cli.main', *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -36,6 +36,11 @@ class AlertPublisher:
         """Whether the publishers exist."""
         return bool(self._publishers)
 
+    @property
+    def has_state(self) -> bool:
+        """Whether a state was published since ``open``."""
+        return self.is_open and self._state is not None
+
     def open(self) -> None:
         """Create the publishers; episode and state are published again."""
         self.republish()

@@ -10,10 +10,12 @@ node that publishes alerts without a state is no supervisor: its alerts elect no
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from rclpy.node import Node
 
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.supervision_memory import Lock
 
 DISCOVERY_TIME = 10.0  # s, after an alert: a running supervisor is then in the graph
@@ -67,36 +69,48 @@ class Leadership:
         self.rival_ended = self._contested and not contested
         self._contested = contested
         older = [
-            session for publisher, session in self._older.items()
+            (session, publisher) for publisher, session in self._older.items()
             if contested and (not publisher or publisher in supervisors)
             and str(session) not in self._lock.earlier
         ]  # fmt: skip
         if not self._take_lock():
             self.reason = 'another supervisor of this name runs on this machine'
         elif older:
-            self.reason = f'supervisor of session {min(older)} is on this topic too'
+            self.reason = self._older_text(*min(older), supervisors)
         else:
             self.reason = ''
 
-    def _find_supervisors(self) -> tuple[set[bytes], int]:
+    def _older_text(self, session: int, publisher: bytes, names: Mapping[bytes, str]) -> str:
+        """Return the text for an older supervisor; Jazzy does not tell who sent its alert."""
+        topic = self._node.resolve_topic_name('alert')
+        all_names = ', '.join(map(shown, sorted(set(names.values()))))
+        who = f'one of {all_names}'
+        if publisher:
+            who = f'{shown(names[publisher])}, GID {publisher.hex(".")}'
+        return (
+            f'another supervisor is in charge, of the older session {session}: {who}; end it or '
+            f'this one, or give each robot a namespace ("ros2 topic info -v {topic}" lists both)'
+        )
+
+    def _find_supervisors(self) -> tuple[dict[bytes, str], int]:
         """Return the alert publishers of nodes that publish a state too, and their number."""
         publishers: dict[str, list[bytes]] = defaultdict(list)
         for one in self._node.get_publishers_info_by_topic('alert'):
             name = f'{one.node_namespace.rstrip("/")}/{one.node_name}'
             publishers[name].append(_key(bytes(one.endpoint_gid)))
-        found: set[bytes] = set()
+        found: dict[bytes, str] = {}
         count, strangers = 0, set()
         for name, keys in publishers.items():
             states = self._node.count_publishers(f'{name}/state')
             count += min(states, len(keys))
-            found.update(keys if states else ())
+            found |= dict.fromkeys(keys if states else (), name)
             if states < len(keys):
                 strangers.add(name)
         lasting = sorted(strangers & self._strangers)  # else the state is still to be discovered
         self._strangers = strangers
         topic = self._node.resolve_topic_name('alert')
         self.strangers = (
-            f'{", ".join(lasting)} publishes {topic} and is no supervisor: end it'
+            f'{", ".join(map(shown, lasting))} publishes {topic} and is no supervisor: end it'
             if lasting else ''
         )  # fmt: skip
         return found, count

@@ -11,9 +11,9 @@ are read without a copy of their pixels. Of services and actions a failure is co
 raises it, also in its own services, such as set_parameters; Fast DDS drops the request. Its caller
 gets no answer.
 
-Limit: rclpy cannot take requests, responses and the messages of actions as bytes. One without
-content, whose header announces padding, ends the process by SIGSEGV within Fast CDR 2.3. Only a
-participant that is let into the domain can send it: see SROS 2, and ROS_AUTOMATIC_DISCOVERY_RANGE.
+Limit: rclpy cannot take requests, responses and the messages of actions as bytes. A request
+without content, whose header announces padding, is read beyond its end by Fast CDR 2.2.6 to 2.3.5:
+SIGSEGV, or other content. Only a participant of the domain can send it: docs/security.md.
 """
 
 import sys

@@ -145,6 +145,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self.get_logger().warning(f'passive: {self._leadership.reason}')
             if self._retries.cause is not None:
                 self.get_logger().error(f'operator still required: {self._retries.cause.text}')
+            self._publish_passive()
             self._release_charge()
         elif not self._leadership.reason and not self._alerts.is_open:
             self._take_charge()
@@ -465,6 +466,22 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         cause = causes.get(level)
         since = None if cause is None else cause.stamp
         self._alerts.publish_state(self._state(level, *self._cause(level)), self._now(), since)
+
+    def _publish_passive(self) -> None:
+        """
+        Publish UNKNOWN as the last state, or the operator who is still required.
+
+        The supervisor in charge publishes its state again when the publishers of this one end.
+        """
+        if not self._alerts.has_state:  # they may end before they are discovered
+            return
+        cause = self._retries.cause
+        if cause is not None:
+            state = self._state(Level.NEEDS_OPERATOR, cause.kind, cause.text)
+        else:
+            reason = f'passive: {self._leadership.reason}'
+            state = self._state(Level.UNKNOWN, 'unknown', reason)
+        self._alerts.publish_state(state, self._now())
 
     def _state(self, level: Level, kind: str, reason: str) -> SupervisorState:
         """Return the state of the supervision, without times and session."""

@@ -4,16 +4,13 @@
 import json
 import math
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.checkout import checkout_child
 
 from benchmarks.overload.main import Load, Played, row, table
 from viva_ros.bringup.processes import environment
 from viva_ros.msg import Alert, Value
-
-ROOT = Path(__file__).parents[3]
 
 
 def value(latency):
@@ -53,10 +50,9 @@ def test_row_counts_values_and_outcomes():
 @pytest.mark.timeout(600)
 def test_overload_kills_no_engine_and_raises_no_false_alarm(tmp_path):
     out = tmp_path / 'overload.json'
-    line = [sys.executable, '-m', 'benchmarks.overload.main', '--tiny', '--out', str(out)]
-    done = subprocess.run(
-        line, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
-    )
+    options = ('--tiny', '--out', out)
+    child = checkout_child('benchmarks.overload.main', *options, env=environment())
+    done = subprocess.run(**child, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(out.read_text())['rows']
     assert found['restarts'] == 0

@@ -50,7 +50,7 @@ def stopped_after(
 ) -> tuple[int, int, str]:  # fmt: skip
     """Stop an import after some units; return number of units, exit code and stderr."""
     command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -134,7 +134,7 @@ def test_full_disk_error_names_folder_and_remedy(
     # 2 kB is less than a video, 30 kB less than the joined ones.
     out = tmp_path / 'set'
     command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
+        sys.executable, '-P', '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
     ]  # fmt: skip
     done = subprocess.run(

@@ -202,7 +202,7 @@ def test_local_engine_is_used_until_server_returns(address, monkeypatch, serving
 def test_killed_server_is_replaced_by_local_engine(make_engine, address, serving):
     folder = make_engine()
     process = subprocess.Popen(
-        [sys.executable, '-m', 'viva_ros.cli.main', 'serve', '--engine', str(folder),
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'serve', '--engine', str(folder),
          '--task', 'lift', '--address', str(address)], stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
