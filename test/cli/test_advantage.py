@@ -17,7 +17,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.returns import returns, value_from_return
 from viva_ros.scoring.store import write_table
 
-pytestmark = pytest.mark.medium
+pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('small_plots')]
 
 NAN = math.nan
 
@@ -260,6 +260,7 @@ def test_episodes_of_one_outcome_are_told(tmp_path: Path, capsys, success, told:
     assert f'{told} among 1 episodes' in ' '.join(capsys.readouterr().out.split())
 
 
+@pytest.mark.drawn
 def test_each_task_has_own_threshold_and_share(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number, (task, scale) in enumerate([('lift', 0.1), ('pass', 0.4)]):
@@ -270,7 +271,8 @@ def test_each_task_has_own_threshold_and_share(tmp_path: Path) -> None:
     tasks = json.loads((tmp_path / 'advantage.json').read_text())['tasks']
     assert tasks['lift']['positive_share'] == tasks['pass']['positive_share'] == 0.4
     assert tasks['pass']['threshold'] > 0.0 > tasks['lift']['threshold']
-    assert (tmp_path / 'advantage.png').read_bytes()[:4] == b'\x89PNG'
+    picture = (tmp_path / 'advantage.png').read_bytes()
+    assert picture[:4] == b'\x89PNG' and len(picture) > 10_000
 
 
 def test_effect_of_smoothing_is_reported(tmp_path: Path) -> None:

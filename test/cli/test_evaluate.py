@@ -31,9 +31,10 @@ from viva_ros.evaluation.run import EvaluationConfig
 from viva_ros.evaluation.summary import of_all
 from viva_ros.evaluation.tables import markdown
 
-pytestmark = pytest.mark.medium
+pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('small_plots')]
 
 
+@pytest.mark.drawn
 def test_evaluate_writes_tables_json_and_plot(
     tmp_path: Path, evaluation_folders, worth_engine_folder, capsys, monkeypatch
 ) -> None:

@@ -22,7 +22,7 @@ from viva_ros.data.split import split
 from viva_ros.engine.manifest import read_calibration, save_calibration
 from viva_ros.scoring.store import header
 
-pytestmark = pytest.mark.medium
+pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('small_plots')]
 COUNT = 60
 
 

@@ -22,7 +22,7 @@ from viva_ros.data.episode import Annotation, Mark, save
 from viva_ros.evaluation.from_scores import calibrations_of, check_alphas, read_tables
 from viva_ros.evaluation.run import TIME, VIVA
 
-pytestmark = pytest.mark.medium
+pytestmark = [pytest.mark.medium, pytest.mark.usefixtures('small_plots')]
 
 
 @pytest.fixture

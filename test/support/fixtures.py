@@ -29,6 +29,21 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def small_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save an empty figure in place of each plot, except in tests marked ``drawn``: 1 s less."""
+    from matplotlib.figure import Figure
+
+    if request.node.get_closest_marker('drawn'):
+        return
+    save = Figure.savefig
+
+    def save_empty(figure: Figure, *places: object, **options: object) -> None:
+        save(Figure(figsize=(0.1, 0.1)), *places, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, 'savefig', save_empty)
+
+
 @pytest.fixture(scope='session')
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny snapshot in the layout of the published Wan2.2-TI2V, read-only."""

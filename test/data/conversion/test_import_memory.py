@@ -15,6 +15,8 @@ pytestmark = pytest.mark.medium
 SHORT, LONG = 100, 300  # pictures
 BYTES = (LONG - SHORT) * 3 * SIZE[0] * SIZE[1]  # 46 MB
 HD = (1080, 1920)
+#: Read in each run; the others in scripts/nightly.
+OFTEN = ('chunks', 'ros1', 'lerobot_images', 'video_packets')
 #: Bytes; images in Parquet are read by pages, whose size is a choice of the writer.
 BOUNDS = {**dict.fromkeys(STREAMS, 360e6), 'lerobot_images': 700e6}
 #: Imports episodes one after the other; prints the peak memory of each, bytes.
@@ -52,7 +54,9 @@ def peaks(folder: Path, name: str, *counts: int) -> list[int]:
     return [int(number) for number in done.stdout.split()]
 
 
-@pytest.mark.parametrize('name', STREAMS)
+@pytest.mark.parametrize(
+    'name', [pytest.param(n, marks=() if n in OFTEN else pytest.mark.slow) for n in STREAMS]
+)
 def test_peak_memory_does_not_grow_with_the_pictures(tmp_path: Path, name: str) -> None:
     _, short, long = peaks(tmp_path, name, SHORT - 1, SHORT, LONG)  # the first fills all caches
     assert long - short < BYTES / 4
