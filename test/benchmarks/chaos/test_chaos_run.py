@@ -18,7 +18,6 @@ SECONDS = 60.0
 SEED = int(os.environ.get('VIVA_CHAOS_SEED', '1'))
 
 
-@pytest.mark.slow
 @pytest.mark.live
 @pytest.mark.alone
 @pytest.mark.timeout(600)
