@@ -4,6 +4,7 @@
 
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 
 import psutil
@@ -49,6 +50,16 @@ def nodes_of(process: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
     return found
 
 
+def boxes_of(
+    process: subprocess.Popen[bytes], killed: Collection[int], found: list[psutil.Process]
+) -> bool:
+    """Add a black box that was not killed yet; return whether there is one."""
+    box = nodes_of(process).get('black_box')
+    if box is not None and box.pid not in killed:
+        found.append(box)
+    return bool(found)
+
+
 def test_black_box_killed_six_times_ends_alone(bringup, listener, tmp_path):
     beats = {
         name: listener.listen(Header, f'{name}/heartbeat', qos.HEARTBEAT)
@@ -58,13 +69,10 @@ def test_black_box_killed_six_times_ends_alone(bringup, listener, tmp_path):
     watch = {name: nodes_of(bringup)[name].pid for name in beats}
     killed: set[int] = set()
     while len(killed) < 6:
-        wait(lambda: 'black_box' in nodes_of(bringup), f'the black box after {len(killed)} kills')
-        box = nodes_of(bringup)['black_box']
-        assert box.pid not in killed
-        killed.add(box.pid)
-        box.kill()
-        wait(lambda pid=box.pid: 'black_box' not in nodes_of(bringup)
-             or nodes_of(bringup)['black_box'].pid != pid, 'its end')  # fmt: skip
+        found: list[psutil.Process] = []
+        wait(lambda found=found: boxes_of(bringup, killed, found), f'box {len(killed) + 1}')
+        killed.add(found[0].pid)
+        found[0].kill()
     log = tmp_path / 'up.log'
     wait(lambda: 'failed 6 times in a row' in log.read_text(errors='replace'), 'the last line')
     assert 'black_box (exit code -9) failed 6 times in a row and is not started again' in (

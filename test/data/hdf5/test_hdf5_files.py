@@ -32,6 +32,7 @@ from support.lerobot_datasets import NAMES, number_of
 
 from viva_ros.cli.main import main
 from viva_ros.data.hdf5.file import DatasetReader
+from viva_ros.data.hdf5.heaps import check_heaps
 from viva_ros.data.open import find, identity, open_recording, resolve
 
 pytestmark = pytest.mark.fast
@@ -232,3 +233,18 @@ def test_file_of_another_format_is_named(tmp_path: Path, content: str, text: str
     path.write_text(content)
     with raises('hdf5-unreadable', f'HDF5 file {path}', text):
         open_recording(path)
+
+
+def test_heap_that_does_not_end_is_refused(tmp_path: Path):
+    path = write_aloha(tmp_path / 'x.hdf5', 3, 'jpeg')
+    content = bytearray(path.read_bytes())
+    heap = content.rfind(b'GCOL')
+    check_heaps(path)
+    free = heap + 16
+    while content[free]:  # the free object, the last one, has the number 0
+        free += 16 + -(-int.from_bytes(content[free + 8 : free + 16], 'little') // 8) * 8
+    assert int.from_bytes(content[free + 8 : free + 16], 'little') == heap + 4096 - free
+    content[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(content)
+    with raises('hdf5-unreadable', 'a free object of its heap at byte', 'has no size'):
+        DatasetReader(path, 'observations/images/top').read(0)

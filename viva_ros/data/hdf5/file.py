@@ -21,6 +21,7 @@ from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array, Image
 from viva_ros.core.regular_file import check_regular
 from viva_ros.data.file_signature import content_fault
+from viva_ros.data.hdf5.heaps import check_heaps
 from viva_ros.data.images import decode_stored
 
 MAGIC: Final = b'\x89HDF\r\n\x1a\n'
@@ -99,8 +100,11 @@ def check_dataset(dataset: Any) -> None:
     compressed chunk is decompressed as a whole.
 
     :raises ValueError: if a chunk or a row is above the limit, or all rows together are and are no
-        images
+        images, or if reading would not end
     """
+    if dataset.dtype.kind == 'O':
+        sizes = dataset.file.id.get_create_plist().get_sizes()
+        check_heaps(Path(dataset.file.filename), sizes[1])
     row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
     chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
     if max(row, chunk) > CHUNK_LIMIT:
