@@ -161,6 +161,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule()
     def acknowledge(self) -> None:
+        self.alarm_pending = False  # an operator has seen it
         self.follow(self.machine.acknowledge())
         self.detector.acknowledge(self.stamp)
         assert self.detector.level not in (Level.ALARM, Level.LATCHED)
@@ -173,8 +174,8 @@ class Supervision(RuleBasedStateMachine):
         if event is not None:
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
             self.cancel_retry()
-        unheard = self.silence.silent or self.detector.level in (Level.UNKNOWN, Level.PAUSED)
-        self.follow(self.machine.tick(self.now, self.detector.known and not unheard))
+        alarmed = not self.silence.silent and self.detector.level is Level.ALARM
+        self.follow(self.machine.tick(self.now, self.detector.known and alarmed))
 
     @invariant()
     def silence_is_reported_within_its_timeout(self) -> None:
