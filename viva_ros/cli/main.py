@@ -45,7 +45,7 @@ def _main(arguments: list[str]) -> int:
         return FAILED
     if name not in COMMANDS:
         known = shown_list(COMMANDS, len(COMMANDS))
-        print(f"viva: command is '{shown(name)}', must be one of {known}", file=sys.stderr)
+        print(f'viva: command is {shown(repr(name))}, must be one of {known}', file=sys.stderr)
         return FAILED
     return int(import_module(COMMANDS[name][0]).main(rest) or 0)
 

@@ -184,8 +184,8 @@ def show_plan(
         config = found.blank
         surveys = {part: survey_of(run, found, part) for part in found.parts}
         for part, found_in in surveys.items():
-            count = f'{found_in.recordings} recordings, {found_in.moments:,} moments'
-            print(shown(f'{part}: {count}'))
+            size = f'{found_in.recordings} recordings, {found_in.moments:,} moments'
+            print(shown(f'{part}: {size}'))
         held = 0 if numbers else surveys['validation'].moments
         cached = cached_bytes(run, found)
         numbers = numbers or (max(1, surveys['train'].moments),)

@@ -116,7 +116,7 @@ def parse_yaml(text: str) -> Any:
 
     :raises ValueError: with the reason for which it is refused
     """
-    content = _guarded(yaml.load, text)
+    content = _guarded(lambda: yaml.load(text, _Loader))
     check_content(content, finite=False)  # who reads a number checks its range
     return content
 
@@ -127,12 +127,12 @@ def compose_yaml(text: str) -> yaml.Node | None:
 
     :raises ValueError: with the reason for which it is refused
     """
-    return _guarded(yaml.compose, text)
+    return _guarded(lambda: yaml.compose(text, _Loader))
 
 
-def _guarded(read: Callable[[str, type[_Loader]], Any], text: str) -> Any:
+def _guarded(read: Callable[[], Any]) -> Any:
     try:
-        return read(text, _Loader)
+        return read()
     except RecursionError:
         raise ValueError(f'it has more than {DEPTH_LIMIT} levels') from None
     except (yaml.YAMLError, TypeError, AttributeError, OverflowError) as error:
