@@ -127,6 +127,12 @@ class Supervision(RuleBasedStateMachine):
         assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
+    def other_task(self) -> None:
+        """Use the thresholds of another task, which ends an alarm without an event."""
+        self.alarm_pending = False
+        self.detector.set_thresholds(THRESHOLDS, alpha=0.05)
+
+    @rule()
     def restart(self) -> None:
         """Start another retry machine with the recorded retries and cause."""
         self.hold_until = self.now + COOL_DOWN

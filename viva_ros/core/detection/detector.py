@@ -63,7 +63,7 @@ NO_EPISODE = 'no episode is under way'
 
 
 def share_fault(details: Details) -> str:
-    """Return why a value is unknown whose probability of success or progress is no share; or ''."""
+    """Return why a value is unknown: its probability of success or progress is out of range."""
     for name, share in (('success_probability', details.success), ('progress', details.progress)):
         if not -ROUNDING <= share <= 1.0 + ROUNDING and not math.isnan(share):
             return f'value is unknown: {name} is {share:g}, must be in [0, 1]'
@@ -131,8 +131,8 @@ class Detector:
         robot does not execute.
 
         :param stamp: of the value, or of the attempt, ns
-        :param value: in [-1, 1]; unknown if None, NaN or out of range, or if a share of the details
-            is: a rule would judge it
+        :param value: in [-1, 1]; unknown if None, NaN or out of range, or if a share in the
+            details is, which a rule would judge
         :param reason: why the value is unknown; kind: the same in one word
         :param details: other outputs of the engine
         :param executing: whether the robot executed a task at the stamp of the inputs
