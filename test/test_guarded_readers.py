@@ -11,8 +11,8 @@ ROOT: Final = Path(__file__).parents[1] / 'viva_ros'
 #: Functions that believe what they read: any depth and size, the last of two equal names.
 TRUSTING: Final = frozenset({
     'json.load', 'json.loads', 'yaml.load', 'yaml.safe_load', 'yaml.load_all',
-    'yaml.safe_load_all', 'tomllib.load', 'tomllib.loads', 'np.load', 'numpy.load', 'torch.load',
-    'pickle.load', 'pickle.loads',
+    'yaml.safe_load_all', 'yaml.compose', 'yaml.compose_all', 'tomllib.load', 'tomllib.loads',
+    'np.load', 'numpy.load', 'torch.load', 'pickle.load', 'pickle.loads',
 })  # fmt: skip
 OWN_RUN: Final = 'files of a training run, which only continues or reports its own folder'
 #: Modules that may call them, and why.

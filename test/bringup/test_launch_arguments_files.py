@@ -104,6 +104,12 @@ def test_rcl_reads_file_without_values(domain, tmp_path):
     assert seen_by_rcl(tmp_path / 'out.yaml', '/') == {}
 
 
+#: Each name has twice the content of the one before.
+LAUGHS = 'n0: &n0 {ros__parameters: {a: 1}}\n' + ''.join(
+    f'n{k + 1}: &n{k + 1} {{a: *n{k}, b: *n{k}}}\n' for k in range(40)
+)
+
+
 @pytest.mark.parametrize(
     ('text', 'code', 'named'),
     [
@@ -118,6 +124,8 @@ def test_rcl_reads_file_without_values(domain, tmp_path):
         ('a: {b: ' * 3000, 'yaml', []),
         ('\x00', 'yaml', []),
         ('a' * ((1 << 20) + 1), 'size', [str(1 << 20)]),
+        ('a: &a {b: *a}', 'yaml', ['*a refers to what it is in']),
+        (LAUGHS, 'yaml', ['entries, with those of its aliases']),
     ],
 )
 def test_malformed_parameter_file_fails(tmp_path, text, code, named):

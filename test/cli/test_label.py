@@ -89,6 +89,15 @@ def test_import_reads_labels_and_label_changes_identity(
     assert copy.marks == (Mark('error', 1.0),)
 
 
+@pytest.mark.parametrize('time', ['"nan"', '"inf"', '"1.0"', 'true', 'null', '1e300'])
+def test_time_of_a_mark_must_be_a_number(dataset: Path, time: str) -> None:
+    annotate(dataset, 'e 1', 'f', 'q')
+    path = dataset / 'labels.json'
+    path.write_text(path.read_text().replace('"time": 1.0', f'"time": {time}'))
+    with raises('labels-unreadable', path, 'time is', 'must be a'):
+        label(dataset, 0)
+
+
 def test_damaged_labels_file_is_refused_by_name(dataset: Path) -> None:
     (dataset / 'labels.json').write_text(json.dumps({'format': 'viva_ros labels 1'}))
     with raises('labels-unreadable', 'labels.json', 'repair it, or delete it'):

@@ -82,6 +82,71 @@ def breaches(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, 'Text of a variable: shown(...) first'
 
 
+def is_shown(text: ast.expr | None) -> bool:
+    """Return whether a text has no part of others that is not escaped: shown(...), or a number."""
+    if isinstance(text, ast.Call):
+        return ast.unparse(text.func) in ('shown', 'shown_list', 'shown_traceback', 'json.dumps')
+    if isinstance(text, ast.FormattedValue):
+        spec = ast.unparse(text.format_spec) if text.format_spec else ''
+        return spec.strip('\'"')[-1:] in tuple('defg') or is_shown(text.value)
+    if isinstance(text, ast.JoinedStr):
+        return all(map(is_shown, text.values))
+    return isinstance(text, ast.Constant | None.__class__)
+
+
+def bare_prints(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield lines that print a variable without a terminal, not escaped."""
+    known: dict[str, list[ast.expr]] = {}  # variables to all that is assigned to them
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            known.setdefault(node.targets[0].id, []).append(node.value)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        if name.startswith('traceback.print'):
+            yield node.lineno, 'prints a traceback: shown_traceback()'
+        if name in ('sys.stdout.write', 'sys.stderr.write'):
+            yield node.lineno, 'writes to the terminal: print(shown(...))'
+        texts = node.args if name == 'print' else []
+        if name == 'sys.exit':
+            texts = [one for one in node.args if isinstance(one, ast.JoinedStr)]
+        for one in texts:
+            parts = one.values if isinstance(one, ast.JoinedStr) else [one]
+            for part in parts:
+                inner = part.value if isinstance(part, ast.FormattedValue) else part
+                values = known.get(inner.id, []) if isinstance(inner, ast.Name) else []
+                if not is_shown(part) and not (values and all(map(is_shown, values))):
+                    yield node.lineno, f'prints {ast.unparse(inner)}: shown(...) first'
+
+
+def test_prints_without_a_terminal_are_escaped() -> None:
+    found = []
+    for path in sorted((ROOT / 'viva_ros').rglob('*.py')):
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        name = path.relative_to(ROOT).as_posix()
+        found += [f'{name}:{line}: {text}' for line, text in bare_prints(tree)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        'print(name)',
+        "print('a', error)",
+        "print(f'{name}')",
+        "print(f'{name!r}')",
+        "print(f'{shown(a)} {b}')",
+        "text = read()\nprint(f'{text}')",
+        "sys.exit(f'{error}')",
+        'sys.stdout.write(line)',
+        'traceback.print_exc()',
+    ],
+)
+def test_bare_print_is_found(source: str) -> None:
+    assert list(bare_prints(ast.parse(source)))
+
+
 def test_texts_reach_the_terminal_by_one_place() -> None:
     found = []
     for room in ('viva_ros', 'benchmarks'):

@@ -198,6 +198,17 @@ def test_spent_budget_requires_operator_until_acknowledged() -> None:
     assert kinds(machine.request(40.0, ALARM)) == ['retry_requested']
 
 
+def test_acknowledged_alarm_has_no_pending_retry() -> None:
+    machine = waiting()
+    machine.refused(1.0, 'arm is moving')
+    assert machine.acknowledge() == [] and machine.state is RetryState.IDLE
+    assert machine.tick(100.0, True) == []
+    machine = waiting()
+    assert machine.acknowledge() == []
+    assert kinds(machine.refused(1.0, 'arm is moving')) == ['retry_rejected']
+    assert machine.state is RetryState.IDLE and machine.tick(100.0, True) == []
+
+
 def test_back_off_doubles_with_each_refusal() -> None:
     machine = waiting(RetrySettings(dry_run=False, budget=3, backoff=2.0))
     (event,) = machine.refused(1.0, 'arm is moving')

@@ -127,6 +127,12 @@ class Supervision(RuleBasedStateMachine):
         assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
+    def other_task(self) -> None:
+        """Use the thresholds of another task, which ends an alarm without an event."""
+        self.alarm_pending = False
+        self.detector.set_thresholds(THRESHOLDS, alpha=0.05)
+
+    @rule()
     def restart(self) -> None:
         """Start another retry machine with the recorded retries and cause."""
         self.hold_until = self.now + COOL_DOWN
@@ -161,6 +167,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule()
     def acknowledge(self) -> None:
+        self.alarm_pending = False  # an operator has seen it
         self.follow(self.machine.acknowledge())
         self.detector.acknowledge(self.stamp)
         assert self.detector.level not in (Level.ALARM, Level.LATCHED)
@@ -173,8 +180,8 @@ class Supervision(RuleBasedStateMachine):
         if event is not None:
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
             self.cancel_retry()
-        unheard = self.silence.silent or self.detector.level in (Level.UNKNOWN, Level.PAUSED)
-        self.follow(self.machine.tick(self.now, self.detector.known and not unheard))
+        alarmed = not self.silence.silent and self.detector.level is Level.ALARM
+        self.follow(self.machine.tick(self.now, self.detector.known and alarmed))
 
     @invariant()
     def silence_is_reported_within_its_timeout(self) -> None:

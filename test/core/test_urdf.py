@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.errors import raises
 
 from viva_ros.core.errors import InputError
-from viva_ros.core.urdf import LARGEST, RobotDescription
+from viva_ros.core.urdf import LARGEST, MOST_TAGS, RobotDescription
 
 #: A revolute arm of 2 m on a column of 1 m, a hand that slides along y, and a mimic finger.
 ARM = """
@@ -140,6 +140,8 @@ def test_loop_of_links_is_refused() -> None:
 def test_too_long_description_is_refused() -> None:
     with raises('urdf-too-long', LARGEST + 1, LARGEST):
         RobotDescription(' ' * (LARGEST + 1))
+    with raises('urdf-too-long', MOST_TAGS + 1, MOST_TAGS):  # 400 MiB of nested elements
+        RobotDescription('<robot>' + '<a>' * MOST_TAGS)
 
 
 @given(st.integers(0, len(ARM)), st.integers(0, 40), st.text(max_size=10))

@@ -21,6 +21,7 @@ from viva_ros.data.conversion.raw_episode import raw_episodes
 from viva_ros.data.lerobot.video import VideoImages, encode
 from viva_ros.data.open import find, identity, open_recording, open_unmapped, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.video_folder import read_rows
 from viva_ros.robot.topic_map import TopicMap, load_map
 
 pytestmark = pytest.mark.fast
@@ -150,6 +151,27 @@ def test_rows_of_another_episode_are_refused(
     folder = write_video_folder(tmp_path / 'ep', {**columns, **joints()})
     with raises(code, folder / 'joints.csv', *named):
         open_recording(folder)
+
+
+@pytest.mark.parametrize(
+    ('text', 'named'),
+    [
+        (b'a' + b',' * 3_000_000 + b'\n', '10000 columns'),
+        (b'a,"' + b'b' * 100_000 + b'\n' + b'",' * 1_500_000, '10000 columns'),
+        (b'"' + b'a' * 200_000 + b'"\n1\n', 'first line'),
+        (b'a' * 2_000_000, 'first line'),
+        (b','.join(b'c%d' % k for k in range(9000)) + b'\n' + b'\n' * 6000, '50000000'),
+    ],
+    ids=['commas', 'quoted', 'long_name', 'no_line', 'values'],
+)  # fmt: skip
+def test_table_of_text_above_the_limits_is_refused(
+    tmp_path: Path, text: bytes, named: str
+) -> None:
+    """The library ends the process where it gets no memory for millions of columns."""
+    path = tmp_path / 'j.csv'
+    path.write_bytes(text)
+    with raises('joint-table-unreadable', path, named):
+        read_rows(path)
 
 
 def test_column_twice_is_refused(tmp_path: Path) -> None:

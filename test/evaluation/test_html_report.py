@@ -21,7 +21,14 @@ from viva_ros.cli.evaluate import main
 from viva_ros.cli.main import main as viva
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
-from viva_ros.evaluation.html_report import alarm_limits, fill, library, severity
+from viva_ros.evaluation.html_report import (
+    TEMPLATE,
+    alarm_limits,
+    fill,
+    in_order,
+    library,
+    severity,
+)
 from viva_ros.evaluation.results import Result
 
 EVIL = '</script><img src=x onerror=alert(1)>'
@@ -205,13 +212,22 @@ def test_charts_fit_narrow_pages_and_show_marks_as_text(
 def test_control_characters_of_names_are_shown_in_the_page() -> None:
     names = ('a\x1b[31m', 'a\\x1b[31m', 'safe\u202egpj', 'data:image/jpeg;base64,\u202e')
     page = fill({
-        'episodes': [], 'figures': {'all': dict.fromkeys(names, 1)},
+        'episodes': [], 'figures': [('all', [(name, 1) for name in names])],
         'reliability': None, 'checks': [[*names, {'value': math.nan}]],
     })  # fmt: skip
     data = json.loads(page.partition('id="data">')[2].partition('</script>')[0])
-    shown = ['a\\x1b[31m', "a\\x1b[31m'", 'safe\\u202egpj', 'data:image/jpeg;base64,\\u202e']
-    assert list(data['figures']['all']) == shown
+    shown = ['a\\x1b[31m', 'a\\x1b[31m', 'safe\\u202egpj', 'data:image/jpeg;base64,\\u202e']
+    assert [name for name, _ in data['figures'][0][1]] == shown
     assert data['checks'] == [[shown[0], shown[0], *shown[2:], {'value': None}]]
+
+
+def test_names_like_numbers_keep_their_order_in_the_page() -> None:
+    figures = {'all tasks': {'10': {'x': 1}, '2': {'x': 2}}, '1': {'10': {}, '2': {}}}
+    assert in_order(figures) == [
+        ('all tasks', [('10', {'x': 1}), ('2', {'x': 2})]), ('1', [('10', {}), ('2', {})]),
+    ]  # fmt: skip
+    script = TEMPLATE.read_text(encoding='utf-8')
+    assert re.findall(r'Object\.\w+\([^)]*\)', script) == ['Object.entries(attributes)']
 
 
 @pytest.mark.medium

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile recordings: each is refused by name, in bounded memory, and the others go on."""
 
+import errno
+import inspect
 import json
 import os
 import socket
@@ -10,7 +12,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -417,6 +419,44 @@ def test_pipes_next_to_recordings_are_not_waited_for(tmp_path: Path) -> None:
         with_definitions(Recording(tmp_path, {}, {}, ()), tmp_path)
 
 
+def test_folders_deeper_than_python_calls_are_searched(
+    tmp_path: Path,
+) -> None:
+    write_recording(tmp_path / 'good.mcap', [0.1, 0.2])
+    (tmp_path / '/'.join('a' * 250)).mkdir(parents=True)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 200)
+    try:
+        assert find([tmp_path]) == [tmp_path / 'good.mcap']
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_folder_that_cannot_be_listed_is_named_and_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(tmp_path / 'b.mcap', [0.1, 0.2])
+    (tmp_path / 'a').mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == tmp_path / 'a':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, 'iterdir', iterdir)
+    assert find([tmp_path]) == [tmp_path / 'a', tmp_path / 'b.mcap']
+    with raises('recording-fault', tmp_path / 'a', 'Permission denied'):
+        open_recording(tmp_path / 'a')
+
+
+@pytest.mark.timeout(60)
+def test_pipe_as_a_table_of_outcomes_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'labels.csv')
+    with raises('table-unreadable', 'labels.csv', 'pipe', of=ConfigurationError):
+        read_table(tmp_path / 'labels.csv')
+
+
 def test_bag_that_lists_files_elsewhere_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / 'bag'
     folder.mkdir()
@@ -446,9 +486,20 @@ def test_bag_that_lists_files_elsewhere_is_refused(tmp_path: Path) -> None:
         ('a: "\\0"', 'NUL'),
         (f'a: {2**70}', '64 bits'),
         ('a: 0x' + 'f' * 5000, '64 bits'),
+        ('a: 1' + ':59' * 1_000_000, 'quotes'),
+        ('a: 12:30.5', 'quotes'),
+        ('{' + ', '.join(f'k{k}' for k in range(40_000)) + ', k39999}', 'twice'),
+        ('a: !!set {b, c}', 'tag'),
+        ('a: !!binary aGVsbG8=', 'tag'),
+        ('a: !!omap [b: 1]', 'tag'),
+        ('a: {<<: {b: 1}}', 'tag'),
     ],
-    ids=['laughs', 'circle', 'deep', 'tag', 'twice', 'key', 'date', 'nul', 'integer', 'hex'],
+    ids=[
+        'laughs', 'circle', 'deep', 'tag', 'twice', 'key', 'date', 'nul', 'integer', 'hex',
+        'base60', 'base60_float', 'late_twice', 'set', 'binary', 'omap', 'merge',
+    ],
 )  # fmt: skip
+@pytest.mark.timeout(60)  # seconds at most; hours with what is quadratic
 def test_yaml_that_no_reader_expects_is_refused(text: str, named: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_yaml(text)

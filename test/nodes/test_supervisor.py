@@ -61,6 +61,19 @@ def test_refused_retries_spend_budget_until_acknowledged(robot, start_supervisor
     assert not listener.trigger('supervisor/acknowledge').success
 
 
+def test_acknowledged_alarm_has_no_pending_retry(robot, start_supervisor, listener):
+    robot.serve(accept=False, message='a person is close')
+    start_supervisor(*LIVE, *QUICK, '-p', 'retry.backoff:=3.0')
+    robot.ready()
+    time.sleep(1.0)  # no request within the cool-down after the start
+    robot.fall()
+    robot.hold(-0.5, lambda: 'retry_rejected' in kinds(robot.alerts), 'the refusal')
+    assert listener.trigger('supervisor/acknowledge').success
+    begin = time.monotonic()
+    robot.hold(0.9, lambda: time.monotonic() > begin + 4.0, 'values, past the back-off')
+    assert robot.asked == 1
+
+
 def test_missing_retry_service_counts_as_refusal(robot, start_supervisor):
     start_supervisor(*LIVE, *QUICK)
     robot.ready()

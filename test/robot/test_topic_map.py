@@ -16,7 +16,7 @@ from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
 from viva_ros.robot.field_path import numbers, overlap
-from viva_ros.robot.topic_map import ImportLimits, load_map, map_file
+from viva_ros.robot.topic_map import NAME, ImportLimits, load_map, map_file
 
 MS = 1_000_000  # ns
 
@@ -89,6 +89,18 @@ def test_invalid_map_is_refused_with_key_and_value(
     (tmp_path / 'map.yaml').write_text(text)
     with raises(code, 'map.yaml', *named):
         load_map(tmp_path / 'map.yaml')
+
+
+@pytest.mark.timeout(60)  # minutes with what is quadratic
+def test_thousands_of_names_and_sources_are_checked_at_once(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    names = ', '.join(f'j{k}' for k in range(40_000))
+    path.write_text(f'joints: [{{topic: /a, names: [{names}, j39999]}}]')
+    with raises('map-value', 'j39999', 'named once'):
+        load_map(path)
+    path.write_text(f'joints: [{", ".join(f"{{topic: /t{k}}}" for k in range(20_000))}]')
+    with raises('map-value', 'joints is', '20000 entries', 'at most'):
+        load_map(path)
 
 
 def test_source_may_be_a_path_in_a_file(tmp_path: Path) -> None:

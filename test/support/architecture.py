@@ -117,6 +117,7 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
     'doctor/graph_checks.py': ('data.stamps', 'steps back are those of an import'),
     'doctor/recording_checks.py': ('data', 'it reads recordings by the functions of an import'),
     'bringup/launch_file.py': ('launch launch_ros', 'it makes launch files'),
+    'bringup/launch_arguments.py': ('robot.yaml_reader', 'the guard of YAML'),
 }
 
 #: Module with one importer to the reason why it is a separate module.

@@ -3,6 +3,7 @@
 """Advantages of scored episodes: form of V, units of N, thresholds, outcomes, corrections."""
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from viva_ros.advantage.estimator import (
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Array
 from viva_ros.core.outcome import outcome_at
+from viva_ros.core.regular_file import open_regular
 from viva_ros.scoring.smoothing import smooth_average, smooth_median
 from viva_ros.scoring.store import Scored, ScoredEpisode, filled
 
@@ -379,7 +381,7 @@ def _some(known: set[Key]) -> str:
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each row with its file and line."""
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
+        with io.TextIOWrapper(open_regular(path), 'utf-8-sig', newline='') as file:
             reader = csv.DictReader(file)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:

@@ -9,6 +9,7 @@ of an argument is shown, but not passed to the node.
 
 import atexit
 import copy
+import io
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from typing import Final
 import yaml
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.regular_file import open_regular
 from viva_ros.core.settings import SettingInfo, check, flatten
 from viva_ros.engine.remote.protocol import AUTO
 from viva_ros.engine.resources import shared_folder
@@ -36,6 +38,7 @@ from viva_ros.nodes.registry import (
     RespawnPolicy,
 )
 from viva_ros.nodes.settings import SETTINGS
+from viva_ros.robot.yaml_reader import compose_yaml
 
 KEY: Final = 'ros__parameters'
 FORM: Final = "NODE: {ros__parameters: {NAME: VALUE}}, see 'ros2 param dump'"
@@ -152,7 +155,7 @@ def value_node(value: bool | int | float | str) -> yaml.Node:
     """Return a value as a YAML node; a text is quoted, so that its type stays."""
     if isinstance(value, str):
         return _scalar(value)
-    return yaml.compose(yaml.safe_dump(value))
+    return compose_yaml(yaml.safe_dump(value))
 
 
 def _mapping(entries: Mapping[str, yaml.Node]) -> yaml.MappingNode:
@@ -166,16 +169,16 @@ def _scalar(value: str) -> yaml.ScalarNode:
 
 def _read(path: Path) -> yaml.Node | None:
     try:
-        with path.open(encoding='utf-8') as file:
+        with io.TextIOWrapper(open_regular(path), encoding='utf-8') as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             text = f'{path} has more than {LARGEST} characters'
             raise ConfigurationError('parameter-file-size', text)
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return compose_yaml(text)
     except (OSError, UnicodeError) as error:
         text = f'parameter file {path} cannot be read: {error}'
         raise ConfigurationError('parameter-file-unreadable', text) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except ValueError as error:
         reason = ' '.join(str(error).split())
         text = f'parameter file {path} is not valid YAML: {reason}'
         raise ConfigurationError('parameter-file-yaml', text) from error

@@ -27,6 +27,7 @@ from viva_ros.bringup.launch_arguments import (
     parameter_files,
 )
 from viva_ros.core.child_process import child_environment, python_child
+from viva_ros.core.foreign_text import ERROR_LENGTH, LINE_LENGTH, shown
 from viva_ros.engine.usage import signal_at_end_of_parent
 from viva_ros.nodes.registry import Program, RespawnPolicy
 
@@ -61,7 +62,7 @@ def started(
     checked = check_arguments(launch, {name: as_text(value) for name, value in options.items()})
     files, notes = parameter_files(checked, namespace(checked))
     for note in notes:
-        print(f'viva up: {note}', file=sys.stderr)
+        print(f'viva up: {shown(note, ERROR_LENGTH)}', file=sys.stderr)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         stack.callback(lambda: stop(processes.values()))
@@ -138,8 +139,8 @@ def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
     def echo() -> None:
         for line in process.stdout or ():
             with suppress(OSError, ValueError):
-                sys.stdout.write(f'[{name}] {line.decode(errors="replace")}')
-                sys.stdout.flush()
+                text = line.decode(errors='replace').rstrip('\r\n').expandtabs()
+                print(f'[{shown(name)}] {shown(text, LINE_LENGTH)}', flush=True)
 
     threading.Thread(target=echo, daemon=True).start()
 

@@ -17,6 +17,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Final
+
+from viva_ros.core.foreign_text import shown
+
+SCRIPT_LENGTH: Final = 1 << 20  # characters of a script
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands, without = read_commands()
     for name, library in without.items():
         print(
-            f'viva completion: options of {name} are left out: {library} is not installed',
+            f'viva completion: options of {shown(name)} are left out: {shown(library)} is not '
+            'installed',
             file=sys.stderr,
         )
-    print(SHELLS[args.shell](commands), end='')
+    print(shown(SHELLS[args.shell](commands), SCRIPT_LENGTH, lines=True), end='')
     return 0
 
 

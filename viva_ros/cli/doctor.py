@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.bringup.launch_arguments import NAMESPACE
 from viva_ros.console.progress import bar
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 from viva_ros.doctor import checks
 from viva_ros.doctor.findings import ERROR, WARN, Finding
 from viva_ros.doctor.graph_checks import check_robot, steps_of
@@ -109,18 +110,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def clean() -> int:
     """Delete the segments of dead processes."""
     gone = remove_leftovers()
-    print(f'{len(gone)} segments of dead processes deleted, '
-          f'{sum(one.size for one in gone) / checks.MIB:.0f} MiB')  # fmt: skip
+    size = sum(one.size for one in gone) / checks.MIB
+    print(f'{len(gone):d} segments of dead processes deleted, {size:.0f} MiB')
     return 0
 
 
 def report(found: Sequence[Finding]) -> int:
     """Print all findings, each with its remedy; return the exit code."""
     for one in found:
-        print(f'{one.level.upper():5} {one.subject}: {one.text}')
+        text = shown(one.text, ERROR_LENGTH, lines=True)
+        print(f'{shown(one.level.upper()):5} {shown(one.subject)}: {text}')
         if one.remedy:
-            print(f'      -> {one.remedy}')
+            print(f'      -> {shown(one.remedy, ERROR_LENGTH, lines=True)}')
     errors = sum(one.level == ERROR for one in found)
     warnings = sum(one.level == WARN for one in found)
-    print(f'{errors} errors, {warnings} warnings')
+    print(f'{errors:d} errors, {warnings:d} warnings')
     return 1 if errors else 0

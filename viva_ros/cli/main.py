@@ -9,6 +9,7 @@ from typing import Final
 
 from viva_ros.cli import COMMANDS
 from viva_ros.console.program import FAILED, ConsoleProgram, run
+from viva_ros.core.foreign_text import LINE_LENGTH, shown, shown_list
 
 #: Former name to the command that replaced it.
 MOVED: Final = {'compare': 'scripts/compare', 'supervise': 'scripts/supervise'}
@@ -32,18 +33,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ('-h', '--help'):
-        print(usage())
+        print(shown(usage(), LINE_LENGTH, lines=True))
         return 0 if arguments else FAILED
     name, *rest = arguments
     if name in MOVED:
         print(
-            f'viva {name}: moved out of the package; in a checkout of the repository, run '
-            f'{MOVED[name]}',
+            f'viva {shown(name)}: moved out of the package; in a checkout of the repository, run '
+            f'{shown(MOVED[name])}',
             file=sys.stderr,
         )
         return FAILED
     if name not in COMMANDS:
-        print(f'viva: command is {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
+        known = shown_list(COMMANDS, len(COMMANDS))
+        print(f'viva: command is {shown(repr(name))}, must be one of {known}', file=sys.stderr)
         return FAILED
     return int(import_module(COMMANDS[name][0]).main(rest) or 0)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.foreign_text import shown
 from viva_ros.engine.backend import kinds
 from viva_ros.engine.factory import load
 from viva_ros.engine.remote import protocol
@@ -59,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     print(
-        f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}, '
-        f'{batch} at once', flush=True,
+        f'engine {shown(engine.info.fingerprint)} ({shown(engine.info.kind)}) at '
+        f'{shown(address)}, {batch:d} at once', flush=True,
     )  # fmt: skip
     try:
         server.run(stopped.is_set)
@@ -68,6 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         server.close()
     served = server.served
     if served.apart:
-        print(f'{served.apart} batches failed and were estimated one by one')
-    print(f'{served.requests} requests in {served.batches} batches')
+        print(f'{served.apart:d} batches failed and were estimated one by one')
+    print(f'{served.requests:d} requests in {served.batches:d} batches')
     return 0

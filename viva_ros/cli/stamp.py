@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from viva_ros.core.foreign_text import shown
 from viva_ros.engine.manifest import stamp
 
 
@@ -24,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('engine', type=Path, help='Engine folder')
     folder = parser.parse_args(argv).engine
     made = stamp(folder)
-    print(f'engine {made.fingerprint} in {folder}, {len(made.files)} files are listed:')
+    count = len(made.files)
+    print(f'engine {shown(made.fingerprint)} in {shown(folder)}, {count:d} files are listed:')
     for name, one in made.files.items():
-        print(f'  {one.sha256[:16]}  {one.size:12d}  {name}')
+        print(f'  {shown(one.sha256[:16])}  {one.size:12d}  {shown(name)}')
     return 0

@@ -14,6 +14,7 @@ import torch
 from viva_ros.console.arguments import add_option, add_options, read_options
 from viva_ros.console.progress import note
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.foreign_text import LINE_LENGTH, shown
 from viva_ros.core.settings import setting_of
 from viva_ros.data.split import TRAIN, VALIDATION
 from viva_ros.model.config import PRESETS, ViVaConfig
@@ -183,7 +184,8 @@ def show_plan(
         config = found.blank
         surveys = {part: survey_of(run, found, part) for part in found.parts}
         for part, found_in in surveys.items():
-            print(f'{part}: {found_in.recordings} recordings, {found_in.moments:,} moments')
+            size = f'{found_in.recordings} recordings, {found_in.moments:,} moments'
+            print(shown(f'{part}: {size}'))
         held = 0 if numbers else surveys['validation'].moments
         cached = cached_bytes(run, found)
         numbers = numbers or (max(1, surveys['train'].moments),)
@@ -197,8 +199,9 @@ def show_plan(
         resources.estimate(run, config, number, each, device, pace, held)
         for each in gpus or (count,) for number in numbers
     ]  # fmt: skip
-    print(f'{device.name}, {device.free / resources.GB:.0f} GB free, {100 * ROOM:.0f} % are used')
-    print(resources.table(rows, device))
+    free = device.free / resources.GB
+    print(f'{shown(device.name)}, {free:.0f} GB free, {100 * ROOM:.0f} % are used')
+    print(shown(resources.table(rows, device), LINE_LENGTH, lines=True))
     for one in rows:
         at = f'{one.processes} x {device.name}, {one.moments:,} moments'
         warnings += [f'{at}: {text}' for text in verdict.length(run, one.moments)]
@@ -206,7 +209,8 @@ def show_plan(
         parts = f'GB of stage {most.name}: {resources.described(most.memory)}'
         ram = f'RAM {one.ram / resources.GB:.1f} GB'
         encoding = f', {one.encoding:.1f} h of them encoding' if one.encoding >= 0.05 else ''
-        print(f'{at}: {one.hours:.1f} h{encoding}; {parts}; disk: {_parts(one.disk)}; {ram}')
+        disk = _parts(one.disk)
+        print(shown(f'{at}: {one.hours:.1f} h{encoding}; {parts}; disk: {disk}; {ram}', 1000))
     for text in warnings:
         note(f'viva train: {text}')
     problems = [f'{one.processes} x {device.name}: {one.problem}' for one in rows if one.problem]

@@ -13,6 +13,7 @@ from typing import Final
 from viva_ros.bringup.launch_arguments import arguments, check_arguments
 from viva_ros.bringup.processes import Respawn, RunningNodes, started
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown
 from viva_ros.nodes.registry import ADVISORY, LAUNCHES
 
 PERIOD: Final = 0.2  # s, between two looks at the nodes
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = check_arguments(args.launch, values)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    print(ADVISORY)
+    print(shown(ADVISORY, ERROR_LENGTH, lines=True))
     respawn = Respawn({one.name: options.policy(one) for one in options.programs})
     with started(args.launch, values) as nodes:
         try:
@@ -58,7 +59,7 @@ def start_again(nodes: RunningNodes, name: str) -> None:
 def say(text: str) -> None:
     """Print a line on stderr; no node may end because nobody reads it."""
     with suppress(OSError):
-        print(f'viva up: {text}', file=sys.stderr, flush=True)
+        print(f'viva up: {shown(text, ERROR_LENGTH)}', file=sys.stderr, flush=True)
 
 
 def list_arguments() -> str:

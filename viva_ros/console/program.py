@@ -70,7 +70,7 @@ def run(program: ConsoleProgram, command: Callable[[], int | None], is_process: 
         with _interrupts(program, is_process) as interrupt:
             code = _run(program, command, interrupt)
             if code == STOPPED:
-                print(program.stopped, file=sys.stderr)
+                print(shown(program.stopped), file=sys.stderr)
                 if is_process:
                     gc.freeze()  # else garbage collection of torch takes seconds at exit
         return code
@@ -96,7 +96,7 @@ def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: 
         text = _message(error)
         if text is None:
             raise
-        print(f'{program.title}: {shown(text, ERROR_LENGTH, lines=True)}', file=sys.stderr)
+        print(f'{shown(program.title)}: {shown(text, ERROR_LENGTH, lines=True)}', file=sys.stderr)
         return FAILED
 
 
@@ -130,7 +130,7 @@ def _interrupts(program: ConsoleProgram, is_process: bool) -> Iterator[_Interrup
     before = {number: signal.getsignal(number) for number in STOPS}
 
     def end() -> None:
-        print(program.stopped, file=sys.stderr, flush=True)
+        print(shown(program.stopped), file=sys.stderr, flush=True)
         os._exit(STOPPED)
 
     def stop(number: int, frame: FrameType | None) -> None:

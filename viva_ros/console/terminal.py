@@ -7,14 +7,12 @@ Names of files, topics and tasks, and reasons, come from others. ``[/bold]`` in 
 here, and its control characters are escaped. Styles are set by the argument ``style``.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from viva_ros.core.foreign_text import shown
-
-LINE: Final = 20_000  # characters of one text, which may be a list of many names
+from viva_ros.core.foreign_text import LINE_LENGTH, shown
 
 
 class Terminal(Console):
@@ -25,4 +23,6 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a text as it is; the single way of texts to the console."""
-        return super().render_str(shown(text, LINE, lines=True), **{**options, 'markup': False})
+        return super().render_str(
+            shown(text, LINE_LENGTH, lines=True), **{**options, 'markup': False}
+        )

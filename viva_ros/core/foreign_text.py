@@ -8,11 +8,13 @@ the reading direction would show another word. They are escaped as in Python, an
 shortened in its middle.
 """
 
+import traceback
 from collections.abc import Iterable
 from typing import Final
 
 TEXT_LENGTH: Final = 200  # characters of one name or reason
 ERROR_LENGTH: Final = 4000  # characters of an error, which may list many names
+LINE_LENGTH: Final = 20_000  # characters of a line of a program, or of a traceback
 LABEL_LENGTH: Final = 60  # characters of a label in a plot, whose axes shrink beside it
 GAP: Final = ' ... '
 
@@ -45,6 +47,11 @@ def shown_list(texts: Iterable[object], count: int = 20, length: int = TEXT_LENG
     names = list(texts)
     more = f' and {len(names) - count} more' if len(names) > count else ''
     return ', '.join(shown(name, length) for name in names[:count]) + more
+
+
+def shown_traceback() -> str:
+    """Return the traceback of the error that is being handled; it quotes texts of others."""
+    return shown(traceback.format_exc(), LINE_LENGTH, lines=True)
 
 
 def plotted(text: object, length: int = LABEL_LENGTH) -> str:

@@ -240,11 +240,12 @@ class RetryMachine:
         self._blocked = reason
         return self._suppress(reason) if reason and self.state is RetryState.BACKING_OFF else []
 
-    def tick(self, now: float, known: bool) -> list[Event]:
+    def tick(self, now: float, alarmed: bool) -> list[Event]:
         """
         Check the time-outs; call it ten times a second.
 
-        :param known: whether fresh, known values arrive; otherwise no retry is requested
+        :param alarmed: whether the alarm lasts by fresh, known values; otherwise no retry is
+            requested
         """
         if now < self._until:
             return []
@@ -253,7 +254,7 @@ class RetryMachine:
             return self._fail(now, 'retry_timeout', text)
         if self.state is RetryState.RETRYING:
             return [self._call_operator('retry_unfinished', self._unfinished)]
-        return self._send_request(now) if known and self.state is RetryState.BACKING_OFF else []
+        return self._send_request(now) if alarmed and self.state is RetryState.BACKING_OFF else []
 
     def drop(self) -> None:
         """Cancel a pending retry of an alarm that is over; an answer is still awaited."""
@@ -272,8 +273,13 @@ class RetryMachine:
             self._rest()
 
     def acknowledge(self) -> list[Event]:
-        """Process the acknowledgement of an operator: the budget is restored."""
+        """
+        Process the acknowledgement of an operator: the budget is restored.
+
+        Without a need for one, a pending retry is cancelled: the operator has seen its alarm.
+        """
         if self.state is not RetryState.NEEDS_OPERATOR:
+            self.drop()
             return []
         self.used = 0
         self._rest()

@@ -19,7 +19,8 @@ import numpy as np
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Array
 
-LARGEST: Final = 1 << 24  # characters of a description
+LARGEST: Final = 1 << 22  # characters of a description
+MOST_TAGS: Final = 200_000  # of a description; a humanoid has a few thousand
 ROTATING: Final = ('revolute', 'continuous')
 KNOWN: Final = (*ROTATING, 'prismatic', 'fixed')
 
@@ -103,6 +104,8 @@ class RobotDescription:
             raise InputError(
                 'urdf-too-long', f'it has {len(text)} characters, must have at most {LARGEST}'
             )
+        if (tags := text.count('<')) > MOST_TAGS:
+            raise InputError('urdf-too-long', f'it has {tags} tags, must have at most {MOST_TAGS}')
         try:
             root = ElementTree.fromstring(text)
         except ElementTree.ParseError as error:

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.json_reader import read_json
+from viva_ros.core.json_text import number, text
 from viva_ros.core.observation import Image
+from viva_ros.core.settings import SettingLimits
 from viva_ros.data.stamps import Stamps, period_of
 
 #: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
@@ -203,6 +205,7 @@ def _opening(joints: Joints) -> str:
 NAME: Final = 'labels.json'
 FORMAT: Final = 'viva_ros labels 1'
 KINDS: Final = ('milestone', 'error')
+MARK_TIMES: Final = SettingLimits(at_least=-1e6, at_most=1e6)  # s
 
 
 @dataclass(frozen=True)
@@ -263,11 +266,17 @@ def save(path: Path, annotations: Mapping[str, Annotation]) -> None:
 
 
 def _annotation(content: Mapping[str, Any]) -> Annotation:
-    marks = [Mark(str(m['kind']), float(m['time']), str(m['text'])) for m in content['marks']]
+    marks = [
+        Mark(
+            text('kind', m['kind']), number('time', m['time'], MARK_TIMES), text('text', m['text'])
+        )
+        for m in content['marks']
+    ]
     success = content['success']
     if success is not None and not isinstance(success, bool):
         raise ValueError(f'success is {success!r}, must be true, false or null')
-    return Annotation(success, str(content['task']), tuple(sorted(marks, key=lambda m: m.time)))
+    ordered = tuple(sorted(marks, key=lambda mark: mark.time))
+    return Annotation(success, text('task', content['task']), ordered)
 
 
 def judged(label: Label | None, annotation: Annotation | None, task: str = '') -> Label | None:

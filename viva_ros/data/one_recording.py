@@ -10,14 +10,13 @@ recording, in place or for an import, runs in ``one_recording``.
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 from viva_ros.core.errors import RecordingError, VivaError
-from viva_ros.core.foreign_text import shown
+from viva_ros.core.foreign_text import shown, shown_traceback
 from viva_ros.core.memory import is_lack_of_memory
 
 FAULT: Final = 'recording-fault'
@@ -42,7 +41,7 @@ def one_recording(path: Path, but: tuple[type[Exception], ...] = ()) -> Iterator
             raise
         logger.debug('recording %s', shown(path), exc_info=True)
         if os.environ.get(TRACEBACKS):
-            traceback.print_exc(file=sys.stderr)
+            print(shown_traceback(), file=sys.stderr)
         raise RecordingError(
             'recording-fault',
             f'recording {path} cannot be read ({type(error).__name__}: {shown(error)}): leave it '

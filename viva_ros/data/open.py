@@ -94,28 +94,27 @@ def _listed(path: Path) -> Sequence[Path] | None:
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    if first_irregular([path]):
-        return
-    try:
-        here = _listed(path)
-    except RecordingError:
-        here = [path]  # opening it names the reason; the others are read
-    if here is not None:
-        yield from here
-        return
-    if path.is_dir():
-        for below in sorted(path.iterdir()):
-            if not below.name.startswith('.') and not _leads_up(below):
-                yield from _walk(below)
+    waiting = [path]  # no recursion: folders may be nested deeper than Python calls
+    while waiting:
+        path = waiting.pop()
+        if first_irregular([path]):
+            continue
+        try:
+            here = _listed(path)
+            below = sorted(path.iterdir(), reverse=True) if here is None and path.is_dir() else []
+        except (RecordingError, OSError):
+            here, below = [path], []  # opening it names the reason; the others are read
+        yield from here or ()
+        waiting += [one for one in below if one.name[0] != '.' and not _leads_up(one)]
 
 
 def _leads_up(path: Path) -> bool:
     """Return whether a link leads to a folder that contains it, or in a circle."""
-    if not path.is_symlink():
-        return False
     try:
+        if not path.is_symlink():
+            return False
         target = path.resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # links in a circle, or a folder that may not be entered
         return True
     return target in path.absolute().parents or target in path.parent.resolve().parents
 
@@ -127,7 +126,10 @@ def resolve(path: Path) -> EpisodeRef:
     :param path: from ``find``
     """
     for one in FORMATS.values():
-        ref = one.resolve(path)
+        try:
+            ref = one.resolve(path)
+        except OSError:  # of a folder that cannot be listed; opening it names the reason
+            ref = None
         if ref is not None:
             return ref
     return EpisodeRef(path, 'bag')
@@ -156,7 +158,10 @@ def open_ref(ref: EpisodeRef) -> Recording:
 
 
 def _map_file(ref: EpisodeRef) -> Path | None:
-    return map_file(ref.path, FORMATS[ref.format].folders_up)
+    try:
+        return map_file(ref.path, FORMATS[ref.format].folders_up)
+    except OSError:  # of a folder that cannot be entered; opening it names the reason
+        return None
 
 
 def common_map(paths: Sequence[Path]) -> Path | None:

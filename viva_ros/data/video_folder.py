@@ -8,6 +8,9 @@ of the columns. Frame i belongs to row i, so each video must have as many frames
 rows. In a map, the numeric columns together are the feature 'table'.
 """
 
+import csv
+import io
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,10 +23,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.input_limits import TABLE_LIMIT
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome_of_frames
-from viva_ros.core.regular_file import check_regular
+from viva_ros.core.regular_file import open_regular
 from viva_ros.data.dataset_tracks import ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.images import RAW
@@ -57,7 +59,10 @@ NO_POSITION: Final = frozenset({
     'timestamps', 'torque', 'torques', 'truncated', 'ts', 'unnamed', 'vel', 'velocities',
     'velocity', 'voltage', 'wrench',
 })  # fmt: skip
-LARGEST: Final = 1 << 30  # bytes of a CSV file; types of columns are found in the whole file
+LARGEST: Final = 256 << 20  # bytes of a CSV file
+LONGEST_HEAD: Final = 1 << 20  # bytes of its first line
+MOST_COLUMNS: Final = 10_000
+MOST_VALUES: Final = 50_000_000  # of a CSV file
 FOLDERS_UP: Final = 3
 
 
@@ -178,6 +183,33 @@ def read_folder(path: Path) -> Recording:
     return _Reader(path, tables[0], read_rows(tables[0])).recording()
 
 
+def _check_csv(path: Path) -> None:
+    """
+    Check the size of a CSV file before it is decoded: its values take far more memory.
+
+    :raises OSError: if it is a pipe, socket or device
+    :raises ValueError: if it has too many bytes, columns or values
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise ValueError(f'it has {size} bytes, at most {LARGEST} are read: write Parquet')
+        head = file.read(LONGEST_HEAD)
+        try:
+            columns = len(next(csv.reader(io.StringIO(head.decode(errors='replace'))), []))
+        except csv.Error as error:
+            raise ValueError(f'its first line cannot be read: {error}') from error
+        is_cut = size > len(head) and not {*b'\r\n'} & {*head}
+        if columns > MOST_COLUMNS or is_cut:
+            raise ValueError(f'its first line has more than {MOST_COLUMNS} columns')
+        rows = 0
+        while head:
+            rows += max(head.count(b'\n'), head.count(b'\r'))
+            head = file.read(1 << 20)
+    if rows * columns > MOST_VALUES:
+        raise ValueError(f'it has {rows * columns} values, at most {MOST_VALUES} are read')
+
+
 def read_rows(path: Path) -> pa.Table:
     """
     Read a table, with its rows in the order of frame_index.
@@ -192,10 +224,8 @@ def read_rows(path: Path) -> pa.Table:
                 check_table(path, file)
                 table = file.read()
         else:
-            check_regular(path)
-            if path.stat().st_size > TABLE_LIMIT:
-                raise ValueError(f'it has more than {TABLE_LIMIT} bytes')
-            size = min(path.stat().st_size + 1, LARGEST)
+            _check_csv(path)
+            size = path.stat().st_size + 1  # types of columns are found in the whole file
             table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=size))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordingError(

@@ -124,8 +124,8 @@ def page(
                 episodes[row]['told'] += f' Its images cannot be shown: {error}.'
     first = next(iter(next(iter(figures.values())).values()))
     content = {
-        'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,
-        'episodes': episodes, 'reliability': first.get('reliability'),
+        'title': title, 'about': about, 'figures': in_order(figures), 'rows': FIGURES,
+        'stories': stories, 'episodes': episodes, 'reliability': first.get('reliability'),
         'check_heads': ['input', *(head for head, _ in CHECKS), 'expected'],
         'checks': [
             [name, *(row[key] for _, key in CHECKS), row['good']]
@@ -138,6 +138,11 @@ def page(
         ],
     }  # fmt: skip
     return fill(content)
+
+
+def in_order(figures: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
+    """Return names and figures in pairs: a browser puts keys of objects like '10' first."""
+    return [(scope, [*found.items()]) for scope, found in figures.items()]
 
 
 def fill(content: Mapping[str, Any]) -> str:
@@ -333,10 +338,10 @@ def strip(episode: Episode) -> dict[str, Any]:
     begin = min(int(track.stamps[0]) for track in tracks.values())
     end = max(int(track.stamps[-1]) for track in tracks.values())
     wanted = np.linspace(begin, end, PICTURES).astype(np.int64)
-    cameras = {}
+    cameras = []  # pairs, as in ``in_order``
     for name, track in tracks.items():
         rows = np.clip(np.searchsorted(track.stamps, wanted, side='right') - 1, 0, None)
-        cameras[name] = [_data_address(track.images[int(row)]) for row in rows]
+        cameras.append([name, [_data_address(track.images[int(row)]) for row in rows]])
     return {'times': [round(float(at - begin) * 1e-9, 2) for at in wanted], 'cameras': cameras}
 
 

@@ -26,12 +26,13 @@ def main(name: str) -> None:
     try:
         module = import_module(f'viva_ros.nodes.{name}')
     except ImportError as error:
+        from viva_ros.core.foreign_text import ERROR_LENGTH, shown
         from viva_ros.core.libraries import explain
 
         text = explain(error)
         if text is None:
             raise
-        sys.exit(f'{name}: {text}')
+        sys.exit(f'{shown(name)}: {shown(text, ERROR_LENGTH)}')
     module.main()
 
 
@@ -52,5 +53,5 @@ if __name__ == '__main__':
 
     names = sorted({program.name for programs, _ in LAUNCHES.values() for program in programs})
     if len(sys.argv) < 2 or sys.argv[1] not in names:
-        sys.exit(f'the first argument must be one of {", ".join(names)}')
+        sys.exit('the first argument must be one of ' + ', '.join(names))
     main(sys.argv[1])

@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.core.errors import VivaError
+from viva_ros.core.foreign_text import ERROR_LENGTH, shown, shown_traceback
 from viva_ros.engine.background_task import nothing
 from viva_ros.nodes.malformed_messages import GuardedExecutor
 
@@ -102,10 +102,10 @@ def run(make: Callable[[], Made], argv: Sequence[str] | None = None) -> None:
     except ExternalShutdownException:
         pass
     except VivaError as error:
-        print(error, file=sys.stderr)
+        print(shown(error, ERROR_LENGTH, lines=True), file=sys.stderr)
         shutdown.codes.append(1)
     except Exception:
-        traceback.print_exc()
+        print(shown_traceback(), file=sys.stderr)
         shutdown.codes.append(1)
     finally:
         shutdown.request()  # from here the time is limited
@@ -126,8 +126,8 @@ def start(argv: Sequence[str] | None) -> GuardedExecutor:
         )
     except (RCLError, UnknownROSArgsError) as error:
         sys.exit(
-            f'{error}: check the arguments after --ros-args, and that {log_folder()} is '
-            'writable (ROS_LOG_DIR sets another folder)'
+            f'{shown(error, ERROR_LENGTH)}: check the arguments after --ros-args, and that '
+            f'{shown(log_folder())} is writable (ROS_LOG_DIR sets another folder)'
         )
     return GuardedExecutor()
 

@@ -30,6 +30,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.time_source import TimeSource
 
+from viva_ros.core.foreign_text import shown
 from viva_ros.nodes.diagnostics import OK, WARN, Report
 from viva_ros.nodes.image_messages import IMAGE_READERS, end_of_content
 from viva_ros.nodes.robot_topics import publishers_text
@@ -65,7 +66,7 @@ class MalformedMessages:
         :param name: resolved name of the topic, service or action
         """
         text = error if isinstance(error, str) else f'{type(error).__name__}: {error}'
-        self._reasons[name] = ' '.join(text.split())[:LONGEST]
+        self._reasons[name] = shown(' '.join(text.split()), LONGEST)
         self._counts[name] = self._counts.get(name, 0) + 1
         self._last = now = time.monotonic()
         if now - self._logged.get(name, now - LOG_PERIOD) >= LOG_PERIOD:

@@ -164,17 +164,17 @@ class Retries:
                 self._write(episode=self.stored)
         return self._handle(events)
 
-    def tick(self, stopped: str, known: bool) -> None:
+    def tick(self, stopped: str, alarmed: bool) -> None:
         """
         Advance the time; called ten times a second.
 
         :param stopped: why the robot is stopped; '' if it is not
-        :param known: whether fresh, known values arrive
+        :param alarmed: whether the alarm lasts by fresh, known values
         """
         if self._client is None:
             return
         self._handle(self._machine.block(stopped))
-        self._handle(self._machine.tick(time.monotonic(), known))
+        self._handle(self._machine.tick(time.monotonic(), alarmed))
         if time.monotonic() - self._kept_alive > KEEP_ALIVE_PERIOD:
             self._kept_alive = time.monotonic()
             self._write()  # retry a failed write

@@ -325,6 +325,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return  # it changes no other state
         if self._values.changed:
             self._detector.restart_windows()
+            self._retries.drop()  # its alarm is of another monitor, or from before two of them
         known = message.status == Value.STATUS_OK
         self._follow_task(message.task)
         self._engine_mismatch = self._engine_fault(message) if known else ''
@@ -412,8 +413,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._resume()
         self._watch_robot()
         judged = self._detector.known and self._values.fresh
-        known = judged and self._detector.level not in (Level.UNKNOWN, Level.PAUSED)
-        self._retries.tick(self._robot.stopped, known)
+        alarmed = judged and self._detector.level is Level.ALARM
+        self._retries.tick(self._robot.stopped, alarmed)
         self._publish_state()
 
     def _on_alert(self, message: Alert, info: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ conventions of this package.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from viva_ros.robot.yaml_reader import read_yaml
 
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
+MOST_SOURCES: Final = 1000  # of joints; each is compared with the others
 HEADER, RECEIVED, FRAME_INDEX = 'header', 'received', 'frame_index'
 STAMPS: Final = (HEADER, RECEIVED, FRAME_INDEX)
 RAW: Final = 'raw'
@@ -352,6 +354,8 @@ class _Parser:
         if content is None:
             return ()
         rows = content if isinstance(content, list) else [content]
+        if len(rows) > MOST_SOURCES:
+            self._fail(key, f'{len(rows)} entries', f'{MOST_SOURCES} at most')
         found = tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
         check_joint_sources(self._path, [(_spelt(one.topic), one) for one in found])
         return found
@@ -450,7 +454,8 @@ class _Parser:
         return str(value)
 
     def _unique(self, names: list[Any]) -> None:
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        counts = Counter(map(str, names))
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             self._fail('joint', ', '.join(twice), 'named once')
 

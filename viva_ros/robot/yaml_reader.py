@@ -4,14 +4,18 @@
 Read YAML of others under the limits of ``core.json_reader``: topic maps, and metadata of bags.
 
 Nested aliases may stand for gigabytes: they count with their content. Refused are also tags, keys
-that are there twice, dates (a text without quotes that YAML would change), and NUL.
+that are there twice, dates and numbers of base 60 such as 12:30 (a text without quotes that YAML
+would change), and NUL.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.input_limits import DEPTH_LIMIT, TEXT_LIMIT
 from viva_ros.core.json_reader import check_content
 from viva_ros.core.regular_file import read_limited
@@ -19,6 +23,7 @@ from viva_ros.core.regular_file import read_limited
 YAML_LIMIT: Final = 4 << 20  # bytes; the parser takes about 100 times as much memory
 NODES: Final = 100_000  # entries of a file
 SCALARS: Final = (str, int, float, bool, type(None))
+TAG: Final = 'tag:yaml.org,2002:'  # before the names of the types
 
 
 def _refusal(text: str, mark: Any) -> yaml.MarkedYAMLError:
@@ -56,22 +61,41 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        seen: list[Any] = []
         for key, (key_node, _) in zip(keys, node.value, strict=True):
             if not isinstance(key, SCALARS):
                 raise _refusal('a key must be a text or a number', key_node.start_mark)
-            seen.append(key)
-        if len(set(seen)) < len(seen):
-            twice = next(key for key in seen if seen.count(key) > 1)
-            raise _refusal(f'{twice!r} is there twice', node.start_mark)
+        twice = [key for key, count in Counter(keys).items() if count > 1]
+        if twice:
+            raise _refusal(f'{twice[0]!r} is there twice', node.start_mark)
         return dict(super().construct_mapping(node, deep))
 
 
 def _no_date(loader: Any, node: Any) -> Any:
-    raise _refusal(f'{node.value!r} is a date: put it in quotes', node.start_mark)
+    raise _refusal(f'{shown(node.value, 40)!r} is a date: put it in quotes', node.start_mark)
 
 
-_Loader.add_constructor('tag:yaml.org,2002:timestamp', _no_date)
+def _no_tag(loader: Any, node: Any) -> Any:
+    raise _refusal(f'tag {shown(node.tag, 80)} is not read: leave it out', node.start_mark)
+
+
+def _number(loader: Any, node: Any) -> Any:
+    """Return a number; one of base 60 takes hours if it has megabytes, and is meant as a text."""
+    text = node.value
+    if isinstance(text, str) and ':' in text:
+        raise _refusal(f'{shown(text, 40)!r} is a number of base 60: put it in quotes',
+                       node.start_mark)  # fmt: skip
+    kind = node.tag.rpartition(':')[2]
+    return NUMBERS[kind](loader, node)
+
+
+NUMBERS: Final = {
+    kind: yaml.SafeLoader.yaml_constructors[f'{TAG}{kind}'] for kind in ('int', 'float')
+}
+for _kind in NUMBERS:
+    _Loader.add_constructor(f'{TAG}{_kind}', _number)
+_Loader.add_constructor(f'{TAG}timestamp', _no_date)
+for _kind in ('binary', 'omap', 'pairs', 'set', 'merge', 'value'):
+    _Loader.add_constructor(f'{TAG}{_kind}', _no_tag)
 
 
 def read_yaml(path: Path, limit: int = YAML_LIMIT) -> tuple[Any, str]:
@@ -92,11 +116,24 @@ def parse_yaml(text: str) -> Any:
 
     :raises ValueError: with the reason for which it is refused
     """
+    content = _guarded(lambda: yaml.load(text, _Loader))
+    check_content(content, finite=False)  # who reads a number checks its range
+    return content
+
+
+def compose_yaml(text: str) -> yaml.Node | None:
+    """
+    Return the nodes of YAML, whose values are not converted; None if it is empty.
+
+    :raises ValueError: with the reason for which it is refused
+    """
+    return _guarded(lambda: yaml.compose(text, _Loader))
+
+
+def _guarded(read: Callable[[], Any]) -> Any:
     try:
-        content = yaml.load(text, _Loader)
+        return read()
     except RecursionError:
         raise ValueError(f'it has more than {DEPTH_LIMIT} levels') from None
     except (yaml.YAMLError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(str(error)) from error
-    check_content(content, finite=False)  # who reads a number checks its range
-    return content

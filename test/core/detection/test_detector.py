@@ -9,7 +9,7 @@ from support.errors import raises
 
 from viva_ros.core.detection.alarm import Alarm, AlarmSettings, Hysteresis, Recovery
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RuleReading, RuleSettings
+from viva_ros.core.detection.rules import Details, RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import Event, Level
 
@@ -256,6 +256,21 @@ def test_value_out_of_range_is_unknown_with_reason(value: float) -> None:
     assert brief(events) == [('unknown', 'UNKNOWN', 11.4)]
     assert f'value is {value:g}, must be in [-1, 1]' in events[0].text
     assert not detector.known and detector.smoothed == 0.5
+
+
+@pytest.mark.parametrize('share', [-5.0, 1.1, math.inf, -math.inf, 3e38])
+@pytest.mark.parametrize('name', ['success', 'progress'])
+def test_value_with_a_share_out_of_range_is_unknown_and_raises_no_alarm(
+    name: str, share: float
+) -> None:
+    """A probability of success of -5 would be far below any floor."""
+    detector = Detector(SETTINGS, {'floor': Threshold(-0.3, -0.1)})
+    events = [
+        event for stamp, value in series([0.9] * 30)
+        for event in detector.update(stamp, value, '', 'a', Details(**{name: share}))
+    ]  # fmt: skip
+    assert {event.level for event in events} == {Level.UNKNOWN}
+    assert 'must be in [0, 1]' in events[0].text and detector.level == Level.UNKNOWN
 
 
 def test_new_episode_resets_the_rules() -> None:

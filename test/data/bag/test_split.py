@@ -85,6 +85,15 @@ def test_missing_part_is_refused_by_number(tmp_path: Path) -> None:
     assert steps(open_recording(bag)) == [*range(200), *range(300, 400)]
 
 
+@pytest.mark.parametrize('number', ['999999999999', '9' * 200], ids=['large', 'huge'])
+def test_part_with_an_endless_number_is_refused_at_once(tmp_path: Path, number: str) -> None:
+    bag = tmp_path / 'run'
+    parts = write_split(bag, count=2)
+    parts[1].rename(bag / f'run_{number}.mcap')
+    with raises('bag-parts-missing', bag, f'0 to {number}', 'run_1.mcap'):
+        open_recording(bag)
+
+
 def test_bag_without_its_first_part_is_refused(tmp_path: Path) -> None:
     parts = write_split(tmp_path / 'run', count=2)
     parts[0].unlink()

@@ -3,6 +3,7 @@
 """Datasets of other tools: names, versions, features, and cross-checks of rows and frames."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,12 @@ def test_pointer_into_another_episode_is_refused(tmp_path: Path) -> None:
     assert numbers(episodes_of(open_recording(root / 'episode_000000'))[0]) == list(range(12))
     with raises('video-pointer', 'episode 1 begins at frame 13.0', 'at frame 12'):
         open_recording(root / 'episode_000001')
+
+
+def test_pointer_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', version='v3.0', begins=[math.nan, 1.2])
+    with raises('video-pointer', 'episode 0 begins at frame nan'):
+        open_recording(root / 'episode_000000')
 
 
 def test_rows_in_another_order_are_sorted_by_frame_index(tmp_path: Path) -> None:
@@ -377,6 +384,20 @@ def test_modality_file_names_cameras_and_joints(tmp_path: Path) -> None:
     (first, _) = episodes(root)
     assert first.joints.names == ('left_arm_0', 'left_arm_1', 'right_arm_0', 'right_arm_1')
     assert numbers(first) == list(range(12))
+
+
+@pytest.mark.timeout(60)  # gigabytes and minutes for names of each number
+@pytest.mark.parametrize(
+    'parts', [{'a': [0, 2_000_000_000]}, {'a': [0, 2_000_000_000], 'b': [2_000_000_000, 4]}]
+)
+def test_endless_part_of_a_modality_file_has_no_names(
+    tmp_path: Path, parts: dict[str, list[int]]
+) -> None:
+    root = write_lerobot(tmp_path / 'set', names=None)
+    state = {name: {'start': begin, 'end': end} for name, (begin, end) in parts.items()}
+    (root / 'meta/modality.json').write_text(json.dumps({'state': state}))
+    with raises('dataset-state', '4 numbers without names'):
+        episodes(root)
 
 
 def test_blank_lines_are_skipped_and_broken_ones_named(tmp_path: Path) -> None:

@@ -57,8 +57,17 @@ class ReadingHistory:
 
 __all__ = ['Detector', 'DetectorSettings']
 
+ROUNDING = 1e-3  # of a share, by an engine of low precision
 PAUSED = 'paused'  # kind of an unknown value: the clock stands still
 NO_EPISODE = 'no episode is under way'
+
+
+def share_fault(details: Details) -> str:
+    """Return why a value is unknown: its probability of success or progress is out of range."""
+    for name, share in (('success_probability', details.success), ('progress', details.progress)):
+        if not -ROUNDING <= share <= 1.0 + ROUNDING and not math.isnan(share):
+            return f'value is unknown: {name} is {share:g}, must be in [0, 1]'
+    return ''
 
 
 class Detector:
@@ -122,13 +131,15 @@ class Detector:
         robot does not execute.
 
         :param stamp: of the value, or of the attempt, ns
-        :param value: in [-1, 1]; unknown if None, NaN or out of range
+        :param value: in [-1, 1]; unknown if None, NaN or out of range, or if a share in the
+            details is, which a rule would judge
         :param reason: why the value is unknown; kind: the same in one word
         :param details: other outputs of the engine
         :param executing: whether the robot executed a task at the stamp of the inputs
         :returns: the changes in order
         """
         value, fault = settle(value, reason)
+        fault = fault or share_fault(details)
         events = self._begin(stamp, episode_id, fault, executing)
         if not fault and self._last is not None and stamp <= self._last:
             return events

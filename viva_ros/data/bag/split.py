@@ -10,11 +10,12 @@ its parts have its name, their numbers have no hole, and their times follow each
 import os
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -163,22 +164,23 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def _check_numbers(folder: Path, parts: Sequence[PartName]) -> None:
-    numbers = [one.number for one in parts]
-    missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
-    twice = [one.path.name for one in parts if numbers.count(one.number) > 1]
+    counts = Counter(one.number for one in parts)
+    last = max(counts)
+    lacking = last + 1 - len(counts)  # the number in a name may have hundreds of digits
+    twice = [one.path.name for one in parts if counts[one.number] > 1]
     if twice:
         raise RecordingError(
             'bag-parts-twice',
             f'bag {folder} has no {METADATA}, and {", ".join(twice)} have one number: move all '
             'but one to another folder',
         )
-    if missing:
-        first = parts[0]
-        name = f'{first.stem}_{str(missing[0]).zfill(first.digits)}{first.suffix}'
+    if lacking:
+        first, missing = parts[0], next(number for number in count() if number not in counts)
+        name = f'{first.stem}_{str(missing).zfill(first.digits)}{first.suffix}'
         raise RecordingError(
             'bag-parts-missing',
-            f'bag {folder} has no {METADATA}, and of its parts 0 to {max(numbers)} it lacks '
-            f'{len(missing)}, such as {name}: fetch it; {OWN_NAMES}{_reindex(folder, first.path)}',
+            f'bag {folder} has no {METADATA}, and of its parts 0 to {last} it lacks '
+            f'{lacking}, such as {name}: fetch it; {OWN_NAMES}{_reindex(folder, first.path)}',
         )
 
 

@@ -9,6 +9,7 @@ Sources of one kind that contradict each other are refused.
 """
 
 import csv
+import io
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from viva_ros.core.outcome import (
     outcome_at,
     outcome_of_frames,
 )
+from viva_ros.core.regular_file import open_regular
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.episode import Label, judged
 from viva_ros.data.lerobot.layout import FRAME_SUCCESS, SUCCESS
@@ -205,7 +207,7 @@ def read_table(path: Path) -> dict[str, Label]:
     :raises ConfigurationError: with file, line, value and the valid values
     """
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
+        with io.TextIOWrapper(open_regular(path), 'utf-8-sig', newline='') as file:
             reader = csv.DictReader(file)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             twice = [name for name in TABLE_COLUMNS if reader.fieldnames.count(name) > 1]

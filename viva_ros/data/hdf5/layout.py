@@ -189,11 +189,11 @@ def episode_groups(file: Any) -> list[str]:
     group = member(file, EPISODES)
     if not hasattr(group, 'keys'):
         return []
-    has_parts = any(
+    is_named = any(re.fullmatch(r'(demo|episode)_\d+', name) for name in group)
+    if not is_named and not any(  # opens each member
         hasattr(one, 'keys') and any(part in one for part in PARTS)
         for one in (member(group, name) for name in group)
-    )  # fmt: skip
-    if not has_parts and not any(re.fullmatch(r'(demo|episode)_\d+', name) for name in group):
+    ):
         return []
     return sorted(group, key=lambda name: [
         (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', name)

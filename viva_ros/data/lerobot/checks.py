@@ -146,7 +146,7 @@ def first_frame_of(dataset: Dataset, row: Mapping[str, Any], key: str) -> int:
     before = 0
     for one in sharing:
         pointed = 0.0 if dataset.old else float(one[begin]) * dataset.fps
-        if abs(pointed - before) > 0.5:
+        if not abs(pointed - before) <= 0.5:  # NaN is no pointer
             raise RecordingError(
                 'video-pointer',
                 f'episode {one["episode_index"]} begins at frame {pointed:.1f} of {path} by its '

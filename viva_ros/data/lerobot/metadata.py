@@ -272,10 +272,11 @@ class Dataset:
                 if (part.get('original_key') or default) == key:
                     parts[name] = (int(part['start']), int(part['end']))
         ordered = sorted(parts, key=lambda name: parts[name])
-        names = [f'{name}_{k}' for name in ordered for k in range(parts[name][1] - parts[name][0])]
         edges = [0, *(parts[name][1] for name in ordered)]
         tiled = all(parts[name][0] == edge for name, edge in zip(ordered, edges, strict=False))
-        return names if tiled and len(names) == count else []
+        if not tiled or edges != sorted(edges) or edges[-1] != count:
+            return []
+        return [f'{name}_{k}' for name in ordered for k in range(parts[name][1] - parts[name][0])]
 
     def state(self) -> tuple[str, str]:
         """

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from viva_ros.core.errors import DeviceError, EngineError, VivaError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory
 from viva_ros.engine.api import BatchEngine, Engine
@@ -243,6 +244,6 @@ def warm_up(engine: Engine, most: int) -> int:
         try:
             engine.estimate_batch([one] * count)
         except VivaError as error:
-            print(f'a batch of {count} cannot be estimated: {error}', flush=True)
+            print(f'a batch of {count:d} cannot be estimated: {shown(error)}', flush=True)
             return count // 2
     return most
