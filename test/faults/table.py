@@ -340,16 +340,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         required=True,
         help='JSON file of the results; the table (.md) next to it',
     )
+    parser.add_argument(
+        '--rows',
+        type=int,
+        nargs='+',
+        choices=[row.number for row in ROWS],
+        metavar='N',
+        help='rows to run again; the others stay as they are in the file',
+    )
     args = parser.parse_args(argv)
+    chosen = [row for row in ROWS if not args.rows or row.number in args.rows]
+    before = json.loads(args.out.read_text(encoding='utf-8')) if args.rows else {}
     collector = Collector()
-    names = dict.fromkeys(f'{ROOT}/test/{test}' for row in ROWS for test in row.tests)
+    names = dict.fromkeys(f'{ROOT}/test/{test}' for row in chosen for test in row.tests)
     pytest.main(['-q', f'--rootdir={ROOT}', *names], plugins=[collector])
-    rows = [judge(row, collector.seen) for row in ROWS]
+    made = {row['number']: row for row in before.get('rows', ())}
+    made |= {row.number: judge(row, collector.seen) for row in chosen}
+    rows = [made[row.number] for row in ROWS]
     content = {
         'format': 'viva_ros faults 1', 'date': date.today().isoformat(),
         'command': 'python test/faults/table.py --out benchmarks/results/faults.json',
         'hardware': f'{platform.machine()}, {os.cpu_count()} cores, no GPU used',
         'load_average': round(os.getloadavg()[0], 1), 'rows': rows,
+        'again': sorted({*before.get('again', ()), *(args.rows or ())}),
     }  # fmt: skip
     args.out.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
     args.out.with_suffix('.md').write_text(markdown(content), encoding='utf-8')
@@ -374,9 +387,11 @@ def judge(row: Row, seen: Seen) -> dict[str, Any]:
 
 def markdown(content: dict[str, Any]) -> str:
     """Return the table as Markdown."""
+    numbers = ', '.join(map(str, content['again']))
+    again = f' Run again after the others: {numbers}.' if numbers else ''
     lines = [
         f'Made by `{content["command"]}` on {content["date"]} ({content["hardware"]}; load '
-        f'{content["load_average"]}). Detection time: the slowest case of a row.', '',
+        f'{content["load_average"]}). Detection time: the slowest case of a row.{again}', '',
         '| # | fault | expected behaviour | result | detection time | limit | status |',
         '|---|---|---|---|---|---|---|',
     ]  # fmt: skip
