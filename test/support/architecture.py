@@ -135,6 +135,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.conversion.guess': 'drafts of maps; an import does without it',
     'viva_ros.data.conversion.mapped_recording': 'recordings in place, apart from an import',
     'viva_ros.data.hdf5.file': 'access to a file in many processes, without its layout',
+    'viva_ros.data.hdf5.heaps': 'a fault of HDF5 2.0, by the bytes of its format',
     'viva_ros.data.hdf5.layout': 'paths of other projects, without reading a row',
     'viva_ros.data.lerobot.outcome_writer': 'it changes datasets of others, on request only',
     'viva_ros.data.lerobot.stored_images': 'images in data files, apart from the videos',
