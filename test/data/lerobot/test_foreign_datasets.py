@@ -137,13 +137,14 @@ def test_rows_of_another_episode_are_refused(tmp_path: Path) -> None:
         open_recording(root / 'episode_000000')
 
 
-def test_wrong_index_in_the_dataset_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize('end', [20, 2**62])
+def test_wrong_index_in_the_dataset_is_refused(tmp_path: Path, end: int) -> None:
     root = write_lerobot(tmp_path / 'set', version='v3.0')
     path = root / 'meta/episodes/chunk-000/file-000.parquet'
     rows = pq.read_table(path).to_pylist()
-    rows[1] |= {'dataset_from_index': 11, 'dataset_to_index': 20}
+    rows[1] |= {'dataset_from_index': 11, 'dataset_to_index': end}
     pq.write_table(pa.Table.from_pylist(rows), path)
-    with raises('dataset-index', 'rows 11 to 19', 'but 12 to 20'):
+    with raises('dataset-index', f'rows 11 to {end - 1}', 'but 12 to 20'):
         open_recording(root / 'episode_000001')
 
 

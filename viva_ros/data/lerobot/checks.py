@@ -62,12 +62,13 @@ def _check_index(row: Mapping[str, Any], table: pa.Table, where: str) -> None:
     if begin is None or end is None:
         return
     indices = table['index'].to_pylist() if 'index' in table.column_names else []
-    expected = list(range(int(begin), int(end)))
-    if len(expected) != table.num_rows or (indices and indices != expected):
+    first, last = int(begin), int(end) - 1  # of any size: compared before a list is made of them
+    is_as_long = last - first + 1 == table.num_rows
+    if not is_as_long or (indices and indices != list(range(first, last + 1))):
         own = f'{indices[0]} to {indices[-1]}' if indices else f'{table.num_rows} rows'
         raise RecordingError(
             'dataset-index',
-            f'{where} has the rows {begin} to {int(end) - 1} of the dataset by its metadata, but '
+            f'{where} has the rows {begin} to {last} of the dataset by its metadata, but '
             f'{own} in its data file: {AGAIN}',
         )
 
