@@ -118,7 +118,7 @@ class Registry(Generic[T]):
 
 @lru_cache(maxsize=1)
 def _installed(search_path: tuple[str, ...]) -> Any:
-    """Return all entry points; read once for all registries: 80 ms with 250 packages."""
+    """Return all entry points; read once for all registries: 30 ms with 250 packages."""
     return entry_points()
 
 
