@@ -204,7 +204,7 @@ def test_restarted_monitor_is_accepted_without_a_second(
     first = processes.start('fake_monitor.py', *options)
     start_supervisor(*LIVE, *SILENT)
     player.ready()
-    wait(lambda: player.level == Alert.OK, 'a judgement')
+    wait(lambda: values and player.level == Alert.OK, 'a judgement')
     session = values[-1].session_id
     first.send_signal(signal.SIGKILL)
     first.wait()
