@@ -133,7 +133,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
             'bag-without-files',
             f'bag {path} has no files in {METADATA}: run "ros2 bag reindex {path}"',
         )
-    expected = int(content.get('message_count') or 0)
+    expected = content.get('message_count') or 0
     return _joined(path, *_read_files(files, salvage), expected)
 
 
