@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limit of the topics of a bag, the same for all its readers: work for each of them adds up."""
 
-from pathlib import Path
-
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import CHANNEL_LIMIT
 
@@ -12,10 +10,11 @@ class TopicCountError(RecordingError):
     """A bag has more topics than the limit."""
 
 
-def check_topics(path: Path, count: int) -> None:
+def check_topics(path: object, count: int) -> None:
     """
     Check the number of topics of a bag before anything is done for each of them.
 
+    :param path: of the bag, for the error
     :param count: one for each publisher of a topic
     :raises TopicCountError: if it is above the limit
     """
