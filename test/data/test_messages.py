@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from support.errors import raises
 
 from viva_ros.data import messages
@@ -72,3 +74,28 @@ def test_idl_definition_of_several_files_is_read() -> None:
     definition = messages.Definition('ros2idl', text)
     hand = messages.deserialise('acme_msgs/msg/Hand', cdr, definition)
     assert hand.finger.angle == 0.5
+
+
+def test_definition_without_comments_has_the_same_fields() -> None:
+    store = get_typestore(Stores.ROS2_KILTED)
+    for name in [*store.fielddefs][:80]:
+        plain, _ = store.generate_msgdef(name, ros_version=2)
+        lines = [part for line in plain.split('\n') for part in (line, '', '  # a note', '\t')]
+        found = messages.without_comments('\n'.join(lines))
+        assert '#' not in found and '\n\n' not in found
+        assert get_types_from_msg(found, name) == get_types_from_msg(plain, name)
+
+
+def test_definition_of_empty_lines_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = messages.get_types_from_msg
+
+    def record(text: str, name: str) -> object:
+        parsed.append(text)
+        return parse(text, name)
+
+    monkeypatch.setattr(messages, 'get_types_from_msg', record)
+    definition = messages.Definition('ros2msg', 'float32 angle\n' + '\n# note\n' * 1000)
+    cdr = b'\x00\x01\x00\x00' + np.float32(0.5).tobytes()
+    assert messages.deserialise('acme_msgs/msg/Elbow', cdr, definition).angle == 0.5
+    assert parsed == ['float32 angle']

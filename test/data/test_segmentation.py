@@ -201,3 +201,24 @@ def test_label_without_outcome_is_refused(tmp_path: Path) -> None:
     recording = Recording(tmp_path / 'one.mcap', {}, {'viva_episode': {'task': 'fold'}}, ())
     with raises('label-incomplete', 'one.mcap', 'success'):
         stored_label(recording)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'task': 5}, {'task': None}, {'failure': True}, {'failure': 3}, {'seed': '1'},
+        {'seed': 1.5}, {'seed': True}, {'times': {'visible': '3'}}, {'times': {'visible': True}},
+        {'times': {'visible': math.nan}}, {'times': {'visible': math.inf}},
+        {'marks': [['a', '1', 'b']]}, {'marks': [['a', True, 'b']]}, {'marks': [[5, 1, 'b']]},
+        {'marks': [['a', 1.0, None]]}, {'marks': [['a', math.inf, 'b']]}, {'marks': [['a', 1.0]]},
+    ],
+)  # fmt: skip
+def test_label_with_a_value_of_another_type_is_refused(change: dict[str, Any]) -> None:
+    content = {
+        'task': 'fold', 'success': True, 'failure': 'none', 'seed': 1, 'times': {'visible': 3},
+        'marks': [['a', 1, 'b']],
+    }  # fmt: skip
+    assert stored_label(Recording(Path('a'), {}, {'viva_episode': content}, ())).task == 'fold'
+    recording = Recording(Path('a'), {}, {'viva_episode': content | change}, ())
+    with raises('label-unreadable', 'a', 'record it again'):
+        stored_label(recording)

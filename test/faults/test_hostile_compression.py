@@ -356,8 +356,7 @@ def test_file_above_a_limit_is_refused_and_its_remedy_works(
     bag = write_packed(tmp_path / 'the run')
     assert len(read_bag(bag).tracks['/joint_states'].times) == 5
     if limit == 'ratio':
-        monkeypatch.setattr(compressed_bag, 'CHUNK_LIMIT', 9)
-        monkeypatch.setattr(compressed_bag, 'RATIO', 1)
+        monkeypatch.setattr(compressed_bag, 'expanded_limit', lambda stored: max(9, stored))
     else:
         usage = shutil.disk_usage(tmp_path)._replace(free=50_000)
         monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)

@@ -81,6 +81,14 @@ MS = 1_000_000  # ns
         ('label: {path_contains: {success: ok}}', 'map-value', ['path_contains']),
         ('cameras: {a: {topic: /a, color_order: gbr}}', 'map-image-options', ['gbr']),
         ('rate: [', 'map-unreadable', []),
+        ('rate: 010', 'map-unreadable', ['010', 'quotes']),
+        ('limits: {max_gap: 1e3}', 'map-unreadable', ['1e3', '1.0e+3']),
+        ('cameras: {on: /a}', 'map-value', ['camera is True']),
+        ('cameras: {a: {topic: on}}', 'map-value', ['topic is True', 'a text']),
+        ('joints: {topic: 12, names: [a]}', 'map-value', ['topic is 12', 'a text']),
+        ('definitions: no', 'map-value', ['definitions is False', 'a text']),
+        ('limits: {max_joint_speed: {on: 1}}', 'map-value', ['max_joint_speed is True']),
+        ('label: {path_contains: {success: yes, failure: a}}', 'map-value', ['success is True']),
     ],
 )
 def test_invalid_map_is_refused_with_key_and_value(

@@ -142,6 +142,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.console.import_summary': 'terminal output of an import',
     'viva_ros.data.lerobot.checks': 'cross-checks of rows and frames, apart from the reading',
+    'viva_ros.data.lerobot.metadata_types': 'types of foreign metadata, apart from what they mean',
     'viva_ros.data.lerobot.thread_priority': 'capabilities of Linux: another subject than video',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
     'viva_ros.demo.view': 'terminal output of the demo',

@@ -110,10 +110,16 @@ class Definition:
     text: str
 
 
+def without_comments(definition: str) -> str:
+    """Return a .msg definition without lines that are empty or comments: parsing them is slow."""
+    lines = map(str.strip, definition.split('\n'))
+    return '\n'.join(line for line in lines if line and line[0] != '#')
+
+
 def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
     """Parse a definition; rosbag2 separates several IDL files by a line."""
     if definition.language != 'ros2idl':
-        return dict(get_types_from_msg(definition.text, type_name))
+        return dict(get_types_from_msg(without_comments(definition.text), type_name))
     parts = definition.text.split(f'{IDL_LINE}IDL: ')
     texts = [part.partition('\n')[2] for part in parts[1:]] or parts
     return {name: one for text in texts for name, one in get_types_from_idl(text).items()}

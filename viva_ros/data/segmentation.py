@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.outcome import WORDS, outcome
 from viva_ros.data.episode import (
     ALWAYS,
@@ -283,16 +284,39 @@ def stored_label(recording: Recording) -> Label | None:
             f'of {WORDS.text}: run "viva label"',
         )
     try:
-        marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
-        return Label(
-            content['task'], success, content.get('failure'),
-            content.get('seed'), dict(content.get('times', {})), tuple(marks),
-        )  # fmt: skip
+        return _label(content, success)
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             'label-unreadable',
             f'{recording.path} has a label that cannot be read ({error!r}): record it again',
         ) from error
+
+
+def _label(content: Mapping[str, Any], success: bool) -> Label:
+    """
+    Return a label from its content in metadata.
+
+    :raises ValueError: if a value has another type than it is written with
+    :raises TypeError: as above
+    """
+    task, failure, seed = content['task'], content.get('failure'), content.get('seed')
+    times, marks = dict(content.get('times', {})), []
+    for kind, at, name in content.get('marks', ()):
+        if not (isinstance(kind, str) and isinstance(name, str) and _is_time(at)):
+            raise ValueError(f'mark {shown(repr([kind, at, name]), 80)} is no text, time and text')
+        marks.append(Mark(kind, float(at), name))
+    if not isinstance(task, str) or not isinstance(failure, str | None):
+        raise ValueError(f'task {shown(repr(task), 40)} or failure {shown(repr(failure), 40)}')
+    if seed is not None and type(seed) is not int:
+        raise ValueError(f'seed {shown(repr(seed), 40)} is no whole number')
+    if wrong := [name for name, at in times.items() if not _is_time(at)]:
+        raise ValueError(f'time {shown(wrong[0], 40)} is {shown(repr(times[wrong[0]]), 40)}')
+    return Label(task, success, failure, seed, times, tuple(marks))
+
+
+def _is_time(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and bool(np.isfinite(value))
 
 
 def true_label(moments: list[TruthMessage], first: int) -> Label | None:

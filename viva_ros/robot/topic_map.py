@@ -312,7 +312,8 @@ class _Parser:
             self._text('task', content.get('task', '')),
             self._text('robot', content.get('robot', '')),
             self._one_of('stamp', content.get('stamp', HEADER), STAMPS),
-            None if definitions is None else self._path.parent / str(definitions), text,
+            None if definitions is None
+            else self._path.parent / self._text('definitions', definitions), text,
             self._path.absolute().parent, self._source_rate(content.get('source_rate')),
         )  # fmt: skip
 
@@ -327,7 +328,7 @@ class _Parser:
     def _cameras(self, content: Any) -> dict[str, CameraSource]:
         cameras = self._keys('cameras', content, None)
         for name in cameras:
-            if not str(name).isidentifier():
+            if isinstance(name, bool) or not str(name).isidentifier():
                 self._fail('camera', name, 'a name of letters, digits and _')
         return {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
 
@@ -386,7 +387,7 @@ class _Parser:
         if len(found) != 1:
             allowed = 'the name of a topic (or a "feature" or a "path")'
             self._fail(f'{key}.topic', row.get('topic'), allowed)
-        return str(found[0])
+        return self._text(f'{key}.topic', found[0])
 
     def _stamp(self, key: str, row: Mapping[str, Any]) -> str:
         allowed = (HEADER, RECEIVED)
@@ -401,6 +402,8 @@ class _Parser:
         if not isinstance(speeds, Mapping):
             speeds = {} if speeds is None else {'default': speeds}
         for name, number in speeds.items():
+            if isinstance(name, bool):
+                self._fail('limits.max_joint_speed', name, 'a mapping of joint names')
             self._limit(f'max_joint_speed.{name}', number)
         by_joint = {str(n): float(x) for n, x in speeds.items() if n != 'default'}
         return ImportLimits(
@@ -444,9 +447,12 @@ class _Parser:
             self._text('label.topic', row.get('topic', '')),
             self._text('label.column', row.get('column', '')), known,
             self._one_of('label.frames', row.get('frames', FRAMES[0]), FRAMES),
-            tuple(map(str, _list(parts.get('success', ())))),
-            tuple(map(str, _list(parts.get('failure', ())))),
+            self._parts('success', parts), self._parts('failure', parts),
         )  # fmt: skip
+
+    def _parts(self, key: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
+        listed = _list(parts.get(key, ()))
+        return tuple(self._text(f'label.path_contains.{key}', one) for one in listed)
 
     def _one_of(self, key: str, value: Any, allowed: Sequence[str]) -> str:
         if value not in allowed:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""AnyReader and the salvage readers: equal on intact bags, salvage on all others."""
+"""Intact bags are read equally by ``rosbags`` and by salvage, all others by salvage alone."""
 
 import os
 import tempfile

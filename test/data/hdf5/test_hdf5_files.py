@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from support.in_place import assert_equal_episodes, episode, numbers, write_map
 from support.lerobot_datasets import NAMES, number_of
 
 from viva_ros.cli.main import main
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.hdf5 import layout
 from viva_ros.data.hdf5.file import DatasetReader
 from viva_ros.data.hdf5.heaps import check_heaps
 from viva_ros.data.open import find, identity, open_recording, resolve
@@ -248,3 +251,78 @@ def test_heap_that_does_not_end_is_refused(tmp_path: Path):
     path.write_bytes(content)
     with raises('hdf5-unreadable', 'a free object of its heap at byte', 'has no size'):
         DatasetReader(path, 'observations/images/top').read(0)
+
+
+def test_heaps_that_overlap_are_refused(tmp_path: Path) -> None:
+    def words(*numbers: int) -> bytes:
+        return b''.join(number.to_bytes(8, 'little') for number in numbers)
+
+    path, count = tmp_path / 'one.hdf5', 2000
+    size = 32 * count + 16 * count  # heads, then objects that each head leads to
+    heads = [b'GCOL\x01\x00\x00\x00' + words(size, 1, 32 * (count - 1 - k)) for k in range(count)]
+    path.write_bytes(b''.join(heads) + words(1, 0) * (count - 1) + words(1, size))
+    with pytest.raises(ValueError, match='overlaps with others'):
+        check_heaps(path)
+
+
+@pytest.mark.parametrize('place', ['', 'observations', 'a/b'])
+def test_episode_with_too_many_members_is_refused(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, 'MEMBER_LIMIT', 100)
+    opened: list[str] = []
+    member = layout.member
+    monkeypatch.setattr(
+        layout, 'member', lambda group, name: [opened.append(name), member(group, name)][1]
+    )
+    path = tmp_path / 'one.hdf5'
+    with h5py.File(path, 'w') as file:
+        for k in range(101):
+            file.create_group(f'{place}/part_{k}_of' if place else f'part_{k}_of')
+    with raises('hdf5-members', path, 'groups and datasets', 'at most 100', 'leave it out'):
+        open_recording(path)
+    assert len(opened) < 10
+
+
+def test_episode_with_too_many_attributes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, 'MEMBER_LIMIT', 100)
+    path = tmp_path / 'one.hdf5'
+    with h5py.File(path, 'w') as file:
+        file['observations/qpos'] = np.zeros((5, 2))
+        for k in range(101):
+            file.attrs[f'a{k}'] = k
+    with raises('hdf5-members', path, 'has 101 attributes', 'at most 100'):
+        open_recording(path)
+
+
+def test_file_with_too_many_episodes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, 'EPISODE_LIMIT', 100)
+    path = tmp_path / 'many.hdf5'
+    with h5py.File(path, 'w') as file:
+        for k in range(101):
+            file.create_group(f'data/demo_{k}')
+    (found,) = find([path])
+    with raises('hdf5-episodes', path, 'has 101 members', 'at most 100 episodes', 'divide it'):
+        open_recording(found)
+
+
+def test_episodes_of_a_file_are_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, listed = tmp_path / 'many.hdf5', []
+    with h5py.File(path, 'w') as file:
+        for k in range(20):
+            file[f'data/demo_{k}/actions'] = np.zeros((3, 2))
+    original = layout.episode_groups
+    monkeypatch.setattr(
+        layout, 'episode_groups', lambda file: [listed.append(1), original(file)][1]
+    )
+    for one in find([path]):
+        with suppress(RecordingError):
+            open_recording(one)
+    assert len(listed) == 1
+    assert [resolve(one).index for one in find([path])] == list(range(20))

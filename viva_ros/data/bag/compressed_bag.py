@@ -21,13 +21,14 @@ from typing import Any, Final
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import remedy
 from viva_ros.core.foreign_text import shown
-from viva_ros.core.input_limits import CHUNK_LIMIT, MESSAGE_LIMIT
+from viva_ros.core.input_limits import MESSAGE_LIMIT
 from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.database import delete_folder
 from viva_ros.data.bag.decompression import (
     FRAME_HEAD,
     DamageError,
     collected,
+    expanded_limit,
     zstd_parts,
     zstd_size,
 )
@@ -39,7 +40,6 @@ from viva_ros.data.bag.metadata import (
     read_metadata,
 )
 
-RATIO: Final = 1000  # raw images of a dark room reach a few hundred; a bomb has 30,000
 SUFFIXES: Final = ('.zstd', '.zst')
 
 
@@ -146,7 +146,7 @@ class UncompressedBag:
             raise DamageError(f'{file.name} cannot be read ({error})') from error
         size = 0
         with stored, (self.path / name).open('wb') as out:
-            largest = max(CHUNK_LIMIT, RATIO * os.fstat(stored.fileno()).st_size)
+            largest = expanded_limit(os.fstat(stored.fileno()).st_size)
             declared = zstd_size(stored.read(FRAME_HEAD))
             self._check(file, declared or 0, largest, before, 0)
             stored.seek(0)

@@ -18,8 +18,14 @@ import zstandard
 from viva_ros.core.input_limits import CHUNK_LIMIT
 
 STEP: Final = 4 << 20  # bytes that are decompressed at once
+RATIO: Final = 1000  # raw images of a dark room reach a few hundred; a bomb has 30,000
 COMPRESSIONS: Final = ('zstd', 'lz4', 'bz2')
 FRAME_HEAD: Final = 18  # bytes of the longest head of a zstd frame
+
+
+def expanded_limit(stored: int) -> int:
+    """Return the most bytes that a file of a size, bytes, may be decompressed to."""
+    return max(CHUNK_LIMIT, RATIO * stored)
 
 
 class DamageError(ValueError):

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading intact bags, including compressed ones, through ``rosbags.highlevel.AnyReader``.
+Reading intact bags, including compressed ones, through ``rosbags.rosbag2.Reader``.
 
-AnyReader relies on the index of a file and sorts messages by receive time. This module therefore
-refuses a bag whose message counts differ from the index, or in which the receive times of a topic
-go back: sorting would mix two intervals and hide that the clock was set.
+It relies on the index of a file and sorts messages by receive time. This module therefore refuses
+a bag whose message counts differ from the index, or in which the receive times of a topic go back:
+sorting would mix two intervals and hide that the clock was set.
 """
 
 import os
@@ -22,18 +22,20 @@ from typing import Any, BinaryIO, Final
 
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
-from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.rosbag2 import Reader
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT, MESSAGE_LIMIT
 from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.compressed_bag import BagSizeError, UncompressedBag
 from viva_ros.data.bag.database import StoredBag, check_tables, open_database
-from viva_ros.data.bag.decompression import decompress
+from viva_ros.data.bag.decompression import decompress, expanded_limit
 from viva_ros.data.bag.mcap_records import metadata_content, read_summary
+from viva_ros.data.bag.metadata import read_metadata
 from viva_ros.data.bag.salvage import HEAD, SmallMessages
-from viva_ros.data.messages import Definition, typestore
+from viva_ros.data.bag.topic_count import TopicCountError, check_topics
+from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
 LANGUAGES: Final = {
@@ -58,7 +60,7 @@ SELECT total(step < 0) FROM (
 
 
 class NotIntactError(Exception):
-    """A bag that AnyReader cannot read, or would return in another order."""
+    """A bag that ``rosbags`` cannot read, or would return in another order."""
 
 
 def read_intact(path: Path) -> Recording:
@@ -67,10 +69,11 @@ def read_intact(path: Path) -> Recording:
 
     :raises NotIntactError: if it is damaged, or receive times go back
     :raises BagSizeError: if rosbag2 has compressed it, and it is too large
+    :raises TopicCountError: if it has too many topics
     """
     try:
         return _read(path)
-    except (NotIntactError, BagSizeError):
+    except (NotIntactError, BagSizeError, TopicCountError):
         raise
     except Exception as error:  # parsers and decompressors raise errors of many types
         raise NotIntactError(f'{type(error).__name__}: {error}') from error
@@ -82,6 +85,8 @@ def _read(path: Path) -> Recording:
         _check_mcap_sizes(file)
     for file in _files(bag.path, '.db3'):
         _check_sqlite_sizes(file)
+    if bag.path.is_dir():
+        check_topics(path, len(read_metadata(bag.path).get('topics_with_message_count') or ()))
     source, small = Source(bag), SmallMessages()
     metadata: dict[str, Any] = {}
     for file in source.files():
@@ -117,12 +122,13 @@ def _files(path: Path, suffix: str) -> list[Path]:
 
 
 def _check_sqlite_sizes(path: Path) -> None:
-    """Check the tables and the sizes in them before AnyReader believes them."""
+    """Check the tables and the sizes in them before ``rosbags`` believes them."""
     stored = StoredBag(path)  # its copy is deleted with it
     with closing(open_database(stored.path)) as base:
         check_tables(base)
         if base.execute('SELECT count(*) > count(DISTINCT id) FROM topics').fetchone()[0]:
             raise NotIntactError('two topics have one number')  # each message would be of both
+        check_topics(path, base.execute('SELECT count(*) FROM topics').fetchone()[0])
         known = {name for (name,) in base.execute('SELECT name FROM sqlite_master')}
         for table, column, limit in SIZES:
             if table not in known:  # bags before Iron have no definitions
@@ -146,7 +152,7 @@ def _track(connection: Connection, data: 'IndexedMessages') -> Track:
 
 
 class Source:
-    """An open AnyReader; it is closed when the last topic of the recording is released."""
+    """An open bag; it is closed when the last topic of the recording is released."""
 
     def __init__(self, bag: UncompressedBag) -> None:
         self._bag, self._stored = bag, StoredBag(bag.path)
@@ -154,12 +160,12 @@ class Source:
 
     def _open(self) -> None:
         self._process = os.getpid()
-        self._reader = AnyReader([self._stored.path], default_typestore=typestore())
+        self._reader = Reader(self._stored.path)  # AnyReader parses the definition of each topic
         self._reader.open()
         weakref.finalize(self, _close, self._reader)
 
     @property
-    def reader(self) -> AnyReader:
+    def reader(self) -> Reader:
         """Return the reader of this process; after a fork a file position must not be shared."""
         if self._process != os.getpid():
             self._open()
@@ -181,12 +187,11 @@ class Source:
 
     def files(self) -> list[Path]:
         """Return the storage files, decompressed if the bag is compressed by file."""
-        first: Any = self.reader.readers[0]
-        storage = first.storage
+        storage: Any = self.reader.storage
         return [Path(one.path) for one in getattr(storage, 'storages', [storage])]
 
 
-def _close(reader: AnyReader) -> None:
+def _close(reader: Reader) -> None:
     with suppress(Exception):
         reader.close()
 
@@ -200,7 +205,7 @@ class IndexedMessages(Sequence[bytes]):
         self._path, self._source, self._topic, self._small = path, source, topic, small
         self._messages: list[bytes | None] = []
         # Messages after the last one read: sequential access opens each chunk once.
-        self._reader: AnyReader | None = None
+        self._reader: Reader | None = None
         self._stream: Iterator[bytes] = iter(())
         self._next = 0
 
@@ -266,7 +271,7 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
     with open_regular(path) as file:
         reader = make_reader(file)
         summary = reader.get_summary()
-        # Without chunks AnyReader reads from the front, and only one topic at a time.
+        # Without chunks ``rosbags`` reads from the front, and only one topic at a time.
         if summary is None or summary.statistics is None or not summary.chunk_indexes:
             raise NotIntactError('it has no index')
         statistics = summary.statistics
@@ -293,13 +298,14 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
 
 
 def _check_mcap_sizes(path: Path) -> None:
-    """Check the checksums and the sizes of a file before AnyReader believes them."""
+    """Check the checksums and the sizes of a file before ``rosbags`` believes them."""
     with open_regular(path) as file:
         found = read_summary(file)
         if found is None:
             raise NotIntactError('it has no index, or the checksum of the index differs')
-        if not found.is_indexed:  # AnyReader would decompress all chunks, of any size
+        if not found.is_indexed:  # all chunks would be decompressed, of any size
             raise NotIntactError('its index is not complete')
+        check_topics(path, len(found.channels))
         for schema in found.schemas.values():
             if len(schema.data) > DEFINITION_LIMIT:
                 raise NotIntactError(
@@ -310,6 +316,8 @@ def _check_mcap_sizes(path: Path) -> None:
         chunks = summary.chunk_indexes if summary else []
         if sum(chunk.compressed_size for chunk in chunks) > path.stat().st_size:
             raise NotIntactError('its chunks overlap')
+        if sum(chunk.uncompressed_size for chunk in chunks) > expanded_limit(path.stat().st_size):
+            raise NotIntactError('its chunks are too large, decompressed')
         for chunk in chunks:
             if max(chunk.compressed_size, chunk.uncompressed_size) > CHUNK_LIMIT:
                 raise NotIntactError(f'a chunk has {chunk.uncompressed_size} bytes')

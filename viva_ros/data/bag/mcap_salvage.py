@@ -22,7 +22,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.input_limits import CHUNK_LIMIT
 from viva_ros.core.regular_file import open_regular
-from viva_ros.data.bag.decompression import DamageError
+from viva_ros.data.bag.decompression import RATIO, DamageError, expanded_limit
 from viva_ros.data.bag.mcap_records import (
     HEAD,
     MAGIC,
@@ -38,6 +38,7 @@ from viva_ros.data.bag.mcap_records import (
     records_in,
 )
 from viva_ros.data.bag.salvage import MessageData, OpenedChunks, Place, SmallMessages, two_types
+from viva_ros.data.bag.topic_count import check_topics
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -152,14 +153,16 @@ class _Reading:
         self._checksum: int | None = 0
         self._uncounted = False
         self._more = 0  # losses without a text
+        self._size = self._expanded = self._records = 0  # bytes, decompressed bytes, records
 
     def run(self, file: BinaryIO, size: int) -> None:
         """Read all records up to the end of the data."""
-        self._summary = read_summary(file)
+        self._summary, self._size = read_summary(file), size
         self._end = self._summary.start if self._summary else size
         if self._summary:
             self._schemas |= self._summary.schemas
             self._channels |= self._summary.channels
+            check_topics(self._path, len(self._channels))
         file.seek(0)
         begin = file.read(len(MAGIC))
         self._checksum = zlib.crc32(begin)
@@ -283,6 +286,7 @@ class _Reading:
         elif kind == Opcode.CHANNEL:
             channel = parse_record(kind, content)
             self._channels.setdefault(channel.id, channel)
+            check_topics(self._path, len(self._channels))
         elif kind == Opcode.MESSAGE and not inside:  # of a file without chunks
             self._add_message(content, (self._at, 0))
         elif kind == Opcode.METADATA and not inside:
@@ -297,15 +301,23 @@ class _Reading:
     def _add_chunk(self, content: bytes) -> None:
         chunk = parse_chunk(content)
         try:
+            self._expanded += chunk.size
+            if self._expanded > expanded_limit(self._size):
+                raise DamageError(
+                    f'{self._expanded} bytes decompressed, at most {RATIO} times its size are read'
+                )
             records = chunk.records()
-            parts = list(records_in(records))
+            for _ in records_in(records):
+                self._records += 1
+            if self._records > self._size:  # each takes a byte at least, or it is a bomb
+                raise DamageError(f'the file has {self._size} bytes and more records than bytes')
         except DamageError as error:
             self._lose(_duration(chunk), error)
             self._uncounted, self._checksum = True, None
             self._intact -= len(content)
             return
         number = 0
-        for kind, begin, end in parts:
+        for kind, begin, end in records_in(records):
             if kind == Opcode.MESSAGE:
                 self._add_message(records[begin:end], (self._at, number))
                 number += 1

@@ -22,8 +22,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     :raises RecordingError: if it cannot be read
     """
     try:
-        content, _ = read_yaml(path / METADATA)
-        return dict(content[CONTENT])
+        content, _ = read_yaml(path / METADATA, is_written=True)
+        return _checked(dict(content[CONTENT]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             'bag-metadata',
@@ -31,9 +31,30 @@ def read_metadata(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return metadata whose values are what rosbag2 writes.
+
+    :raises ValueError: if a value that is read here has another type
+    """
+    count, files = content.get('message_count'), content.get('relative_file_paths')
+    if count is not None and (type(count) is not int or count < 0):
+        raise ValueError(f'message_count is {shown(repr(count), 40)}, must be a whole number')
+    if files is not None and not (
+        isinstance(files, list) and all(isinstance(one, str) and one for one in files)
+    ):
+        raise ValueError(
+            f'relative_file_paths is {shown(repr(files), 80)}, must be a list of names'
+        )
+    for name in ('compression_mode', 'compression_format'):
+        if not isinstance(content.get(name, ''), str | None):
+            raise ValueError(f'{name} is {shown(repr(content[name]), 40)}, must be a text')
+    return content
+
+
 def listed_files(path: Path, content: Mapping[str, Any]) -> list[Path]:
     """Return the files of a bag as its metadata.yaml lists them."""
-    return [path / Path(str(name)).name for name in content.get('relative_file_paths') or []]
+    return [path / Path(name).name for name in content.get('relative_file_paths') or []]
 
 
 def check_files(path: Path) -> None:
@@ -43,7 +64,7 @@ def check_files(path: Path) -> None:
     :raises RecordingError: if it does
     """
     content = read_metadata(path)
-    for name in map(str, content.get('relative_file_paths') or []):
+    for name in content.get('relative_file_paths') or []:
         if Path(name).is_absolute() or '..' in Path(name).parts:
             raise RecordingError(
                 'bag-file-outside',

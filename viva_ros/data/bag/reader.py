@@ -3,7 +3,7 @@
 """
 Reading bags: a folder with metadata.yaml or the parts of one bag, or a bare file.
 
-Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged bags, and bags whose receive
+Intact bags are read through ``rosbags.rosbag2.Reader``. Damaged bags, and bags whose receive
 times go back, are read by the salvage readers in the order of the file, with a report of losses.
 """
 
@@ -109,7 +109,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
     """
     Read a bag in the order of its files, as far as it can be read.
 
-    :param reason: why AnyReader cannot read it
+    :param reason: why it is not intact
     :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
     """
     if not path.is_dir():
@@ -133,7 +133,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
             'bag-without-files',
             f'bag {path} has no files in {METADATA}: run "ros2 bag reindex {path}"',
         )
-    expected = int(content.get('message_count') or 0)
+    expected = content.get('message_count') or 0
     return _joined(path, *_read_files(files, salvage), expected)
 
 

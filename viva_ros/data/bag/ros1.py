@@ -29,10 +29,12 @@ from viva_ros.core.foreign_text import shown
 from viva_ros.core.input_limits import CHUNK_LIMIT, DEFINITION_LIMIT
 from viva_ros.data.bag.decompression import DamageError, decompress
 from viva_ros.data.bag.salvage import HEAD, OpenedChunks, SmallMessages, two_types
+from viva_ros.data.bag.topic_count import check_topics
 from viva_ros.data.definition_check import check_definition
-from viva_ros.data.messages import Definition
+from viva_ros.data.messages import Definition, without_comments
 from viva_ros.data.recording import Recording, Track
 
+ALL_DEFINITIONS: Final = 1 << 20  # characters of the definitions of all topics
 SUFFIX: Final = '.bag'
 ACTIVE: Final = '.active'  # further suffix of a file that a recorder has not finished
 MESSAGE, CONNECTION = b'\x04\x00\x00\x00op=\x02', b'\x04\x00\x00\x00op=\x07'
@@ -112,6 +114,7 @@ class LimitedReader(Reader):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._listed: set[int] = set()  # places of chunks
+        self._topics = self._definitions = 0
         self._left = path.stat().st_size  # bytes that the index may still have
 
     def read_chunk_info(self) -> ChunkInfo:
@@ -160,9 +163,20 @@ class LimitedReader(Reader):
         """
         Return a topic with its definition.
 
-        :raises RecordingError: if the definition is above the limit
+        :raises RecordingError: if the definition, or the number of topics, is above the limit
         """
+        self._topics += 1
+        check_topics(self.path, self._topics)
         found = super().read_connection()
+        text = without_comments(found.msgdef.data)
+        self._definitions += len(text)
+        if self._definitions > ALL_DEFINITIONS:
+            raise RecordingError(
+                'ros1-definitions-size',
+                f'recording {self.path}: the definitions of its topics have more than '
+                f'{ALL_DEFINITIONS} characters, which is the limit: write the topics of the robot '
+                'to another bag with "rosbag filter" of ROS 1, or leave it out',
+            )
         if (size := len(found.msgdef.data)) > DEFINITION_LIMIT:
             raise RecordingError(
                 'ros1-definition-size',
@@ -170,7 +184,7 @@ class LimitedReader(Reader):
                 f'characters, at most {DEFINITION_LIMIT} are read: no package of ROS has such a '
                 'type; check where the recording comes from, and leave it out',
             )
-        return found
+        return found._replace(msgdef=found.msgdef._replace(data=text))
 
 
 def _read(path: Path, reader: AnyReader) -> Recording:

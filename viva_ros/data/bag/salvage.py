@@ -22,6 +22,7 @@ from viva_ros.core.foreign_text import shown
 from viva_ros.core.regular_file import open_regular
 from viva_ros.data.bag.database import StoredBag, check_tables, open_database
 from viva_ros.data.bag.mcap_records import read_summary
+from viva_ros.data.bag.topic_count import check_topics
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -144,6 +145,7 @@ def read_sqlite(path: Path) -> Recording:
     try:
         base = open_database(stored.path)
         check_tables(base)
+        check_topics(path, base.execute('SELECT count(*) FROM topics').fetchone()[0])
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
     except (sqlite3.Error, OSError) as error:

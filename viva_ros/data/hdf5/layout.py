@@ -13,11 +13,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown, shown_list
+from viva_ros.core.input_limits import EPISODE_LIMIT, MEMBER_LIMIT
 from viva_ros.core.json_reader import parse_json
 from viva_ros.data.row_times import TIME_WORDS, words
 
@@ -143,8 +147,8 @@ class Hdf5Layout:
                 f'[{sources}]" with {joints} names each'
             )
         count, names = self.widths[key], list(self.names.get(key, ()))
-        twice = sorted({name for name in names if names.count(name) > 1})
-        reason = f'has {", ".join(twice)} twice' if twice and len(names) == count else (
+        twice = sorted(name for name, number in Counter(names).items() if number > 1)
+        reason = f'has {shown_list(twice, 3)} twice' if twice and len(names) == count else (
             'has an empty name' if not all(names) and len(names) == count
             else f'has {count} columns and {len(names)} names' if names
             else f'has {count} columns without names'
@@ -185,14 +189,22 @@ def episode_groups(file: Any) -> list[str]:
     Return the members of the group of episodes, in order; empty for a file with a single episode.
 
     A member without data is among them: opening it names the reason.
+
+    :raises RecordingError: if they are more than the limit
     """
     group = member(file, EPISODES)
     if not hasattr(group, 'keys'):
         return []
+    if len(group) > EPISODE_LIMIT:
+        raise RecordingError(
+            'hdf5-episodes',
+            f'{file.filename}: group {EPISODES} has {len(group)} members, at most {EPISODE_LIMIT} '
+            'episodes of a file are read: divide it into several files, or leave it out',
+        )
     is_named = any(re.fullmatch(r'(demo|episode)_\d+', name) for name in group)
-    if not is_named and not any(  # opens each member
+    if not is_named and not any(  # opens members
         hasattr(one, 'keys') and any(part in one for part in PARTS)
-        for one in (member(group, name) for name in group)
+        for one in (member(group, name) for name in islice(group, MEMBER_LIMIT))
     ):
         return []
     return sorted(group, key=lambda name: [
@@ -202,6 +214,8 @@ def episode_groups(file: Any) -> list[str]:
 
 def numbered_groups(file: Any) -> list[str]:
     """Return the members of a file if all are groups with one name and a number, as episodes."""
+    if len(file) > EPISODE_LIMIT:  # each would be opened; reading it names the limit
+        return []
     found = [re.fullmatch(r'(\D+)\d+', name) for name in file]
     prefixes = {one[1] if one else '' for one in found}
     is_numbered = len(found) > 1 and len(prefixes) == 1 and '' not in prefixes
@@ -370,17 +384,31 @@ def _datasets(group: Any) -> Iterator[tuple[str, Any]]:
 
     Each group is read once, under its name without links if it has one: links may lead back. A
     group that is read already is yielded itself, and a link that leads to nothing as None.
+
+    :raises RecordingError: if they are more than the limit
     """
-    owned = {group.id}
-    for _ in _walk(group, '', owned, lambda one, is_link: not is_link):
+    owned, left = {group.id}, [MEMBER_LIMIT]
+    check_members(group, 'attributes', len(group.attrs))
+    for _ in _walk(group, '', owned, lambda one, is_link: not is_link, left):
         pass
     known = {group.id}
-    yield from _walk(group, '', known, lambda one, is_link: not (is_link and one.id in owned))
+    yield from _walk(
+        group, '', known, lambda one, is_link: not (is_link and one.id in owned), [MEMBER_LIMIT]
+    )
 
 
 def _walk(
-    group: Any, above: str, known: set[Any], is_read: Callable[[Any, bool], bool]
-) -> Iterator[tuple[str, Any]]:
+    group: Any, above: str, known: set[Any], is_read: Callable[[Any, bool], bool],
+    left: list[int],
+) -> Iterator[tuple[str, Any]]:  # fmt: skip
+    """
+    Yield the datasets of a group and its subgroups.
+
+    :param left: number of members that may be opened yet, the only entry; it is counted down
+    """
+    left[0] -= len(group)
+    if left[0] < 0:
+        check_members(group, 'groups and datasets', MEMBER_LIMIT - left[0])
     for name in group:
         one = member(group, name)
         if hasattr(one, 'keys'):
@@ -389,9 +417,24 @@ def _walk(
                 yield f'{above}{name}', one
             else:
                 known.add(one.id)
-                yield from _walk(one, f'{above}{name}/', known, is_read)
+                yield from _walk(one, f'{above}{name}/', known, is_read, left)
         elif one is None or hasattr(one, 'shape'):
             yield f'{above}{name}', one
+
+
+def check_members(group: Any, kind: str, count: int) -> None:
+    """
+    Check the number of members of an episode before they are opened.
+
+    :raises RecordingError: if it is above the limit
+    """
+    if count > MEMBER_LIMIT:
+        raise RecordingError(
+            'hdf5-members',
+            f'{group.file.filename}: an episode has {count} {kind} with those of '
+            f'{shown(group.name, 80)}, at most {MEMBER_LIMIT} are read: no robot records so many; '
+            'check where the file comes from, and leave it out',
+        )
 
 
 def _reference(found: _Found, attributes: Mapping[str, Any]) -> tuple[str, int]:

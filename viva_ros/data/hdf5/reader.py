@@ -20,6 +20,7 @@ from typing import Any, Final, Never
 import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.foreign_text import shown_list
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.dataset_tracks import FEATURE, ImageTrack, VectorTrack
@@ -118,6 +119,17 @@ def episode_paths(path: Path) -> list[Path]:
     return [path / name for name in names] or [path]
 
 
+def _index_of(path: Path) -> Mapping[str, int]:
+    """Return the names of the episodes of a file, to their place in it."""
+    stat = path.stat()
+    return _index_in(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _index_in(path: Path, size: int, modified: int) -> Mapping[str, int]:
+    return {name: k for k, name in enumerate(_names_in(path, size, modified))}
+
+
 def _names(path: Path) -> tuple[str, ...]:
     stat = path.stat()
     return _names_in(path, stat.st_size, stat.st_mtime_ns)
@@ -145,13 +157,14 @@ def read_episode(ref: EpisodeRef) -> Recording:
 
 def _episode_in(file: Any, ref: EpisodeRef) -> tuple[str, Any]:
     """Return the path of the group of an episode in its file, and the group."""
-    path, names = ref.dataset or ref.path, layout.episode_groups(file)
+    path = ref.dataset or ref.path
+    names = _names(path)
     if ref.dataset is None and names:
         raise RecordingError(
             'hdf5-several',
             f'{path} has {len(names)} episodes, must be one of them, such as {path / names[0]}',
         )
-    if ref.dataset is not None and ref.path.name not in names:
+    if ref.dataset is not None and ref.path.name not in _index_of(path):
         raise RecordingError(
             'hdf5-episode',
             f'{path} has no episode {ref.path.name}, it has {", ".join(names[:3]) or "none"}',
@@ -201,7 +214,7 @@ class _Reader:
                 'hdf5-layout',
                 f'{path} has no episode that is known: it must have rows in '
                 f'{", ".join(layout.STATES[:2])} or data/demo_0, it has '
-                f'{", ".join(group) or "nothing"}: leave it out',
+                f'{shown_list(sorted(group), 10) or "nothing"}: leave it out',
             )
 
     def recording(self) -> Recording:
@@ -349,8 +362,10 @@ def _resolve(path: Path) -> EpisodeRef | None:
         return EpisodeRef(path, 'hdf5')
     if not is_hdf5(path.parent):
         return None
-    paths = episode_paths(path.parent)
-    index = paths.index(path) if path in paths else 0
+    try:
+        index = _index_of(path.parent).get(path.name, 0)
+    except (RecordingError, ConfigurationError, OSError):  # opening it names the reason
+        index = 0
     return EpisodeRef(path, 'hdf5', path.parent, index)
 
 

@@ -8,6 +8,7 @@ A depth feature is no camera. ``meta/modality.json`` of GR00T names the cameras,
 a dataset without names.
 """
 
+import operator
 import re
 import shlex
 from collections import Counter
@@ -25,6 +26,7 @@ from viva_ros.core.foreign_text import shown
 from viva_ros.core.json_reader import parse_json, read_json
 from viva_ros.core.regular_file import read_limited
 from viva_ros.data.lerobot import layout
+from viva_ros.data.lerobot.metadata_types import check_info, check_modality, check_row, check_tasks
 from viva_ros.data.lerobot.video import GREY_DEPTH
 from viva_ros.data.table_limits import check_table, open_table
 
@@ -103,7 +105,7 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name, digits = found.groups()
-        return f'{int(values[name]):0{digits}d}' if digits else str(values[name])
+        return f'{operator.index(values[name]):0{digits}d}' if digits else str(values[name])
 
     return TEMPLATE_FIELD.sub(value, template)
 
@@ -200,8 +202,9 @@ class Dataset:
         :raises RecordingError: if the metadata lack them
         """
         try:
-            return int(row[f'videos/{key}/chunk_index']), int(row[f'videos/{key}/file_index'])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            chunk, file = row[f'videos/{key}/chunk_index'], row[f'videos/{key}/file_index']
+            return operator.index(chunk), operator.index(file)
+        except (KeyError, TypeError) as error:
             raise RecordingError(
                 'dataset-video-place',
                 f'episode {row["episode_index"]} of {self.root} has no chunk and file index of '
@@ -219,7 +222,7 @@ class Dataset:
         try:
             path = confined(self.root, filled(str(self.info[template]), known))
             return path if path.exists() else self._only(path, of, key) or path
-        except (KeyError, ValueError, OverflowError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise RecordingError(
                 'dataset-path',
                 f'{self.root / layout.INFO}: {template} is '
@@ -341,7 +344,8 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
         )
     try:
         info = read_json(root / layout.INFO)
-        version = str(info['codebase_version'])
+        check_info(info)
+        version = info['codebase_version']
         if not version.startswith(READABLE):
             raise RecordingError(
                 'dataset-version',
@@ -349,8 +353,10 @@ def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
                 'the scripts of LeRobot',
             )
         features, modality = info['features'], _modality(root)
+        check_modality(modality)
         cameras, notes, others = _cameras(features, modality)
         rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
+        rows = sorted(map(check_row, rows), key=lambda row: row['episode_index'])
         twice = Counter(row['episode_index'] for row in rows).most_common(1)
         if twice and twice[0][1] > 1:
             raise ValueError(f'episode {twice[0][0]} is listed {twice[0][1]} times')
@@ -423,8 +429,7 @@ def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
         check_table(root / layout.TASKS, file)
         table = file.read().to_pydict()
     texts = table.get('task') or table.get('__index_level_0__') or []
-    rows.sort(key=lambda row: row['episode_index'])
-    return rows, _by_index(zip(table['task_index'], texts, strict=True))
+    return rows, check_tasks(zip(table['task_index'], texts, strict=True))
 
 
 def _is_picture_statistic(column: str) -> bool:
@@ -442,8 +447,7 @@ def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
             f'stats/{key}/{name}': value for key, part in own.items()
             for name, value in part.items() if name in ('min', 'max', 'count')
         }  # fmt: skip
-    rows.sort(key=lambda row: row['episode_index'])
-    return rows, _by_index((row['task_index'], row['task']) for row in tasks)
+    return rows, check_tasks((row['task_index'], row['task']) for row in tasks)
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
@@ -460,12 +464,4 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
             found.append(parse_json(line, finite=False))  # statistics may have NaN
         except ValueError as error:
             raise ValueError(f'{path}, line {number}: {error}') from error
-    return found
-
-
-def _by_index(pairs: Any) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for index, text in pairs:
-        if found.setdefault(int(index), str(text)) != str(text):
-            raise ValueError(f'task {index} is {found[int(index)]!r} and {text!r}')
     return found

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.json_reader import parse_json
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
@@ -306,9 +307,20 @@ class _Reader:
         """Return the tasks of the frames, else those that the episode lists."""
         if 'task_index' in self._table.column_names and self._dataset.tasks:
             indices = dict.fromkeys(self._table['task_index'].to_pylist())
-            if all(index in self._dataset.tasks for index in indices):
-                return [self._dataset.tasks[index] for index in indices]
-        return list(map(str, self._row.get('tasks') or []))
+            for index in indices:
+                if type(index) is not int or index not in self._dataset.tasks:
+                    raise self._task_unknown(index)
+            return [self._dataset.tasks[index] for index in indices]
+        return list(self._row.get('tasks') or [])
+
+    def _task_unknown(self, index: object) -> RecordingError:
+        tasks = self._dataset.tasks
+        return RecordingError(
+            'dataset-task',
+            f'{self._path} has frames with task_index {shown(repr(index), 40)}, the table of '
+            f'tasks has {min(tasks)} to {max(tasks)}: compare meta/ with its original, add the '
+            'task to it, or leave the episode out',
+        )
 
 
 class _Columns(Mapping[str, Any]):
