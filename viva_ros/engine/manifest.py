@@ -451,7 +451,8 @@ def _list(folder: OpenFolder, manifest: Manifest) -> dict[str, ListedFile]:
     if Path(manifest.file).name == manifest.file and folder.has(manifest.file):
         names.add(manifest.file)
         if manifest.kind in BACKENDS and BACKENDS[manifest.kind].runs_onnx:
-            external = external_files(folder.open(manifest.file).read(1 << 40))
+            content = folder.open(manifest.file).read(1 << 40)
+            external = external_files(content, is_loaded=False)
             names |= {name for name in external if folder.has(name)}
     found = {}
     for name in sorted(names - {MANIFEST}):
