@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sections of parameter files match nodes as in rcl; later files override earlier ones."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,9 @@ def test_unreadable_parameter_file_fails(tmp_path):
     (tmp_path / 'latin.yaml').write_bytes(b'a: \xe4')
     with raises('parameter-file-unreadable', 'latin.yaml'):
         ParameterFile(tmp_path / 'latin.yaml')
+    os.mkfifo(tmp_path / 'pipe.yaml')
+    with raises('parameter-file-unreadable', 'pipe.yaml', 'pipe'):  # it is not waited for
+        ParameterFile(tmp_path / 'pipe.yaml')
 
 
 def test_the_written_file_is_plain_yaml(tmp_path):

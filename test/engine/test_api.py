@@ -256,14 +256,14 @@ def test_invalid_field_of_description_is_refused(make_engine, change, named) -> 
 
 
 def test_invalid_onnx_graph_is_refused(make_engine: MakeEngine) -> None:
-    folder = make_engine(b'no graph')
+    folder = make_engine(b'\x08\x0a')  # a model without a graph
     with raises('onnx-graph-invalid', folder / 'engine.onnx', 'onnxruntime', 'viva export'):
         load(folder, 'lift')
 
 
 def test_openvino_refuses_invalid_graph(make_engine: MakeEngine) -> None:
     pytest.importorskip('openvino')
-    folder = make_engine(b'no graph')
+    folder = make_engine(b'\x08\x0a')
     with raises('openvino-graph-invalid', folder / 'engine.onnx', 'engine_kind to onnx'):
         load(folder, 'lift', 'openvino')
 

@@ -371,6 +371,59 @@ def test_external_data_outside_of_the_folder_is_refused(
         load(folder, 'lift')
 
 
+def group(graph: bytes) -> bytes:
+    """Append an unknown field of the former type group, which libraries skip."""
+    return graph + bytes([0x9B, 0x06, 0x9C, 0x06])
+
+
+def large_number(graph: bytes) -> bytes:
+    """Write the number of the field 'graph' with a bit above 32, which libraries cut off."""
+    from onnx import ModelProto
+
+    model = ModelProto.FromString(graph)
+    inner = model.graph.SerializeToString()
+    model.ClearField('graph')
+    size = bytes([len(inner) & 0x7F | 0x80, len(inner) >> 7])
+    return bytes(model.SerializeToString()) + bytes([0xBA, 0x80, 0x80, 0x80, 0x10]) + size + inner
+
+
+def no_text(graph: bytes) -> bytes:
+    """Add a tensor for a training, which is not run, in a file whose name is no UTF-8."""
+    from onnx import ModelProto
+
+    model = ModelProto()
+    entry = model.training_info.add().initialization.initializer.add().external_data.add()
+    entry.key, entry.value = 'location', 'name'
+    return graph + bytes(model.SerializeToString()).replace(b'name', b'\xff\xfe\xff\xfe')
+
+
+def deep(graph: bytes) -> bytes:
+    """Add a node with graphs in each other: libraries allow 100 levels of messages."""
+    from onnx import GraphProto, ModelProto, helper
+
+    inner = GraphProto()
+    for _ in range(25):
+        outer = GraphProto()
+        outer.node.append(helper.make_node('If', ['c'], ['x'], then_branch=inner))
+        inner = outer
+    model = ModelProto()
+    model.training_info.add().initialization.CopyFrom(inner)
+    return graph + bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize('disguise', [group, large_number, no_text, deep])
+def test_external_data_that_only_a_library_sees_is_refused(
+    make_engine: MakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    disguise: Callable[[bytes], bytes],
+) -> None:  # fmt: skip
+    """A library may read the file of that name in the working directory, unverified."""
+    monkeypatch.chdir(tmp_path)
+    Path('weights').write_bytes(weight_of(9.0))
+    folder = make_engine(disguise(external_graph('weights')), cameras=())
+    with raises('graph-unreadable', 'no ONNX model that can be checked', 'export it again'):
+        load(folder, 'lift', 'onnx')
+
+
 def test_external_data_is_refused_by_openvino(external: Path) -> None:
     pytest.importorskip('openvino')
     with raises('openvino-external-data', 'weights', 'engine_kind to onnx'):

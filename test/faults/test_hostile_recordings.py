@@ -493,17 +493,20 @@ def test_bag_that_lists_files_elsewhere_is_refused(tmp_path: Path) -> None:
         ('a: !!binary aGVsbG8=', 'tag'),
         ('a: !!omap [b: 1]', 'tag'),
         ('a: {<<: {b: 1}}', 'tag'),
+        ('a: !!pairs [b: 1]', 'tag'),
+        ('a: 2026-01-01T00:00:00.' + '0' * 5000, 'quotes'),
     ],
     ids=[
         'laughs', 'circle', 'deep', 'tag', 'twice', 'key', 'date', 'nul', 'integer', 'hex',
         'base60', 'base60_float', 'late_twice', 'set', 'binary', 'omap', 'merge',
+        'pairs', 'long_date',
     ],
 )  # fmt: skip
 @pytest.mark.timeout(60)  # seconds at most; hours with what is quadratic
 def test_yaml_that_no_reader_expects_is_refused(text: str, named: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_yaml(text)
-    assert named in str(caught.value)
+    assert named in str(caught.value) and len(str(caught.value)) < 500
 
 
 def test_alias_of_ordinary_yaml_is_read() -> None:

@@ -7,9 +7,11 @@ import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.action import ActionServer
 from support.judged_robot import LIVE, QUICK, JudgedRobot, kinds
 from support.ros import PATIENT_MONITOR, wait
 
+from viva_ros.action import Retry
 from viva_ros.core.detection.rules import RULES
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
@@ -191,6 +193,47 @@ def test_pending_retry_ends_with_two_monitors(player, start_supervisor):
         second.send(-0.5)
         time.sleep(0.1)
     assert player.asked == 1
+
+
+class LateMonitor(JudgedRobot):
+    """A robot whose monitor has not followed yet: its values are those of an execution."""
+
+    def message(self, *arguments, **fields) -> Value:
+        message = super().message(*arguments, **fields)
+        message.executing = True
+        return message
+
+
+def test_retry_that_failed_between_two_monitors_is_not_repeated(listener, start_supervisor):
+    """The alarm lasts, but it is from before the second monitor."""
+    player, goals = LateMonitor(listener), []
+
+    def fail(goal) -> Retry.Result:
+        goal.abort()
+        return Retry.Result(success=False, message='the gripper is hot')
+
+    server = ActionServer(listener, Retry, 'home', fail, handle_accepted_callback=goals.append)
+    start_supervisor(
+        *LIVE, *QUICK, *SILENT, '-p', 'retry.by:=action', '-p', 'retry.name:=home',
+        '-p', 'alarm.dwell:=1000.0',
+    )  # fmt: skip
+    player.ready()
+    player.fall_until(lambda: player.retry_state == 'retrying', 'the acceptance')
+    second = SecondMonitor(player)
+
+    def is_refused() -> bool:
+        second.send(-0.5)
+        return player.level == Alert.UNKNOWN
+
+    player.hold(-0.5, is_refused, 'the refusal')
+    goals[0].execute()
+    wait(lambda: player.retry_state == 'backing off', 'the failure of the retry')
+    player.hold(
+        -0.5, lambda: (player.level, player.retry_state) == (Alert.ALARM, 'idle'),
+        'the alarm by values of one monitor, without a retry',
+    )  # fmt: skip
+    assert len(goals) == kinds(player.alerts).count('retry_requested') == 1
+    server.destroy()
 
 
 def test_restarted_monitor_is_accepted_without_a_second(

@@ -87,6 +87,11 @@ class JudgedRobot:
         """Return the reason of the newest level."""
         return self.states[-1].reason if self.states else ''
 
+    @property
+    def retry_state(self) -> str:
+        """Return the newest state of the retry; '' before the first."""
+        return self.states[-1].retry_state if self.states else ''
+
     def ready(self) -> None:
         wait(lambda: self._publisher.get_subscription_count(), 'the supervisor')
         self.begin()

@@ -42,6 +42,7 @@ from viva_ros.engine.manifest_schema import (
     GRAPH,
     LARGEST_DIFFERENCE,
     MANIFEST,
+    MOST,
     ONNX,
     ListedFile,
     Manifest,
@@ -60,6 +61,7 @@ AGAIN: Final = "make it with 'viva export', or fetch it again"
 CHECKPOINT_FILE: Final = 'model.json'  # in a folder with a checkpoint alone
 WEIGHTS_FILE: Final = 'model.safetensors'
 IDENTITIES: Final = 'episode_identities'  # key in the provenance of the training
+LARGEST_GRAPH: Final = (1 << 31) - 1  # bytes of an ONNX file, by its format
 MOST_EPISODES: Final = 10_000_000  # of a training
 #: Names of files that a reader of this package or a library may take.
 DECIDES: Final = re.compile(
@@ -142,7 +144,7 @@ class EngineFolder:
         self._check(name, file)
         return file
 
-    def read(self, name: str, largest: int = 1 << 40) -> bytes:
+    def read(self, name: str, largest: int = MOST) -> bytes:
         """
         Return the content of a file; its size and SHA-256 are those of the list.
 
@@ -192,6 +194,7 @@ class EngineFolder:
         listed = self._listed(name)
         if listed and not listed.before and file.size != listed.size:
             raise self._other(name, f'{file.size} bytes', f'{listed.size} bytes')
+        _check_largest(file)
         return file.size
 
     def _check(self, name: str, file: OpenFile) -> None:
@@ -445,17 +448,29 @@ def write_manifest(
     return made
 
 
+def _check_largest(file: OpenFile) -> None:
+    """Check that a file is not of a size that is hashed for hours."""
+    if file.size > MOST:
+        raise EngineError(
+            'engine-file-size',
+            f'{file.place} has {file.size} bytes, must have at most {MOST}: fetch it again, or '
+            'move it out of the folder',
+        )
+
+
 def _list(folder: OpenFolder, manifest: Manifest) -> dict[str, ListedFile]:
     """Return the entries of all files in a folder that decide."""
     names = {name for name in folder.names() if DECIDES.fullmatch(name)}
     if Path(manifest.file).name == manifest.file and folder.has(manifest.file):
         names.add(manifest.file)
         if manifest.kind in BACKENDS and BACKENDS[manifest.kind].runs_onnx:
-            external = external_files(folder.open(manifest.file).read(1 << 40))
+            content = folder.open(manifest.file).read(LARGEST_GRAPH)
+            external = external_files(content, is_loaded=False)
             names |= {name for name in external if folder.has(name)}
     found = {}
     for name in sorted(names - {MANIFEST}):
         file = folder.open(name)
+        _check_largest(file)
         found[name] = ListedFile(file.size, file.sha256)
         file.close()
     return found
@@ -536,13 +551,15 @@ def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU
     )  # fmt: skip
 
 
-def read_graph(folder: EngineFolder) -> bytes:
+def read_graph(folder: EngineFolder, largest: int = MOST) -> bytes:
     """
     Return the verified file that the backend loads.
 
+    :param largest: size, bytes
     :raises EngineError: if it is missing or was changed
+    :raises UntrustedError: if it is larger
     """
-    return folder.read(folder.description.file)
+    return folder.read(folder.description.file, largest)
 
 
 def check_kind(folder: Path, manifest: Manifest, kind: str) -> None:

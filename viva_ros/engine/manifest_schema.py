@@ -47,7 +47,7 @@ HORIZON: Final = SettingLimits(above=0.0, at_most=60.0)  # s
 POSITION: Final = SettingLimits(at_least=-1e4, at_most=1e4)  # rad or m
 PARITY: Final = SettingLimits(at_least=0.0)  # the largest is in ``check_parity``
 LARGEST_IMAGE: Final = 4096  # px
-MOST: Final = 1 << 40  # bytes of a file
+MOST: Final = 1 << 36  # bytes of a file: a larger one is hashed for minutes
 LARGEST_BATCH: Final = 1 << 20
 NAME: Final = re.compile(r'[a-z0-9_]{1,40}')
 

@@ -13,7 +13,8 @@ from typing import Final
 from viva_ros.core.errors import EngineError
 
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # wire types
-DEPTH: Final = 64  # of graphs in each other
+DEPTH: Final = 64  # of messages in each other
+FIELD_NUMBERS: Final = 1 << 29
 LOCATION: Final = b'location'
 TENSOR: Final = 'tensor'
 #: Message to the numbers of its fields, and the message in each.
@@ -30,11 +31,14 @@ FIELDS: Final[dict[str, dict[int, str]]] = {
 }
 
 
-def external_files(graph: bytes) -> set[str]:
+def external_files(graph: bytes, is_loaded: bool = True) -> set[str]:
     """
-    Return the locations of the external data of a graph; empty for bytes that are no graph.
+    Return the locations of the external data of a graph.
 
-    :raises EngineError: if a location is no file name: it would be outside of the folder
+    :param is_loaded: whether a library gets the graph, which may read more than this module can,
+        and open files then; otherwise there are none in bytes that cannot be read
+    :raises EngineError: if a location is no file name, since it would be outside of the folder; or
+        if a graph that is loaded cannot be read
     """
     found = set()
     try:
@@ -42,8 +46,14 @@ def external_files(graph: bytes) -> set[str]:
             pair = {number: bytes(part) for number, kind, part in _fields(entry) if kind == BYTES}
             if pair.get(1) == LOCATION:
                 found.add(pair.get(2, b'').decode())
-    except ValueError:  # the library refuses it too
-        return set()
+    except ValueError as error:
+        if not is_loaded:
+            return set()
+        raise EngineError(
+            'graph-unreadable',
+            f'the graph is no ONNX model that can be checked ({error}), must have fields of known '
+            f'types, up to {DEPTH} levels and locations in UTF-8: export it again',
+        ) from error
     if wrong := [one for one in found if not _is_name(one)]:
         raise EngineError(
             'graph-external-location',
@@ -77,6 +87,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     while at < end:
         key, at = _varint(message, at)
         number, wire, part = key >> 3, key & 7, message[:0]
+        if not 0 < number < FIELD_NUMBERS:  # a library would take the lower bits
+            raise ValueError(f'field {number}')
         if wire == VARINT:
             _, at = _varint(message, at)
         elif wire == BYTES:

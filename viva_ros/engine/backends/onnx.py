@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
+from viva_ros.core.foreign_text import shown
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import (
     AGAIN,
+    LARGEST_GRAPH,
     EngineFolder,
     Manifest,
     check_kind,
@@ -69,11 +71,52 @@ def load_graph(folder: EngineFolder | Path, task: str, kind: str) -> Graph:
     check_parity(manifest)
     check_kind(folder.path, manifest, kind)
     index = check_task(manifest.tasks, task)
-    content = read_graph(folder)
+    content = read_graph(folder, LARGEST_GRAPH)
     external = {name: folder.read(name) for name in external_files(content)}
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
     path = folder.path / manifest.file
     return Graph(path, content, manifest, index, shape[0] == 'B', external)
+
+
+def check_shapes(
+    graph: Graph, inputs: Mapping[str, Sequence[Any]], outputs: Mapping[str, Sequence[Any]]
+) -> None:
+    """
+    Check that a graph takes and returns what ``engine.json`` describes.
+
+    A library would report it at each estimate, or repeat the image of one camera for all.
+
+    :param inputs: name to shape; a size that is no number is free, as that of the batch
+    :param outputs: likewise; without sizes if they are unknown
+    :raises EngineError: with the name, its shape and the shape that is expected
+    """
+    manifest = graph.manifest
+    joints = (len(manifest.ranges.names),)
+    images = (len(manifest.cameras), *manifest.image_size, 3)
+    taken = {'images': images, 'proprio': joints, 'task': ()}
+    returned = {'value': (), 'forecast': joints, 'progress': (), 'success': ()}
+    for known, found in ((taken, inputs), (returned, outputs)):
+        for name, shape in found.items():
+            if name not in known or not _fits(shape, known[name]):
+                must = (
+                    f'(batch, {", ".join(map(str, known[name]))})' if name in known else 'absent'
+                )
+                raise EngineError(
+                    'graph-shape',
+                    f'{graph.path} has {shown(name)} of shape {shown([*shape])}, must be {must} '
+                    f'by the cameras, image size and joints of engine.json: {AGAIN}',
+                )
+    if 'value' not in outputs:
+        raise EngineError(
+            'graph-value',
+            f'{graph.path} has the outputs {shown([*outputs])}, must have value: {AGAIN}',
+        )
+
+
+def _fits(shape: Sequence[Any], expected: tuple[int, ...]) -> bool:
+    sizes = zip(shape[1:], expected, strict=False)
+    same = all(size == want for size, want in sizes if isinstance(size, int))
+    return not shape or (len(shape) == 1 + len(expected) and same)
 
 
 class OnnxEngine:
@@ -97,6 +140,10 @@ class OnnxEngine:
         self._one, self._many = self._open(one=True), None
         self._outputs = [output.name for output in self._one.get_outputs()]
         self._inputs = {item.name for item in self._one.get_inputs()}
+        check_shapes(
+            graph, *({one.name: one.shape or () for one in some}
+                     for some in (self._one.get_inputs(), self._one.get_outputs()))
+        )  # fmt: skip
         self.info = info_of(graph.manifest, 'onnx', f'onnxruntime {onnxruntime.__version__}')
 
     def _open(self, one: bool) -> Any:

@@ -20,7 +20,7 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.backends.onnx import load_graph
+from viva_ros.engine.backends.onnx import check_shapes, load_graph
 from viva_ros.engine.manifest import AGAIN, EngineFolder, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
@@ -90,6 +90,14 @@ class Compiled:
         for request in self._requests:
             request.infer(share_outputs=True)
         return {name: array.copy() for name, array in self._outputs.items()}
+
+    @property
+    def shapes(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+        """Return the shapes of inputs and outputs by name."""
+        return (
+            {name: array.shape for name, array in self._inputs},
+            {name: array.shape for name, array in self._outputs.items()},
+        )
 
     def _compile(self, source: GraphSource, model: Any, precision: str = 'float32') -> Any:
         hints = {
@@ -193,7 +201,7 @@ class OpenvinoEngine:
         seam = graph.manifest.seam if can_bfloat16() else ''
         self._source = GraphSource(graph.content, threads, seam)
         self._compiled: dict[int, Compiled] = {}
-        self._for(1)
+        check_shapes(graph, *self._for(1).shapes)
         how = f'openvino {version}'
         if graph.manifest.seam:
             how += ', bfloat16 in part' if seam else ', float32: this CPU has no bfloat16'
