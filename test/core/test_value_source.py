@@ -13,6 +13,7 @@ from viva_ros.core.value_source import (
     JUMPS,
     STALE,
     TWO_MONITORS,
+    OwnEpisode,
     OwnEpisodes,
     ValueSource,
     ValueSources,
@@ -22,6 +23,7 @@ S = 1_000_000_000
 T0 = 1_760_000_000 * S  # ROS time at steady time 0
 MONITOR, OTHER = ValueSource(b'\1' * 16, 11), ValueSource(b'\2' * 16, 22)
 LIMIT = 0.8
+TASK = 'lift'
 
 
 class Gate:
@@ -31,16 +33,19 @@ class Gate:
         self.sources = ValueSources(SilenceSettings(LIMIT), time_jump=1.0, topic='/value')
         self.own = None if own is None else OwnEpisodes()
         if self.own is not None and own is not None:
-            self.own.announce(own, T0 - 100 * S, -100.0)
+            self.own.announce(OwnEpisode(own, TASK, True), T0 - 100 * S, -100.0)
 
     def hear(
         self, at: float, source: ValueSource = MONITOR, age: float = 0.0, episode: str = 'a',
-        known: bool = True, clock: float = 0.0,
+        known: bool = True, clock: float = 0.0, task: str = TASK, executing: bool = True,
+        oldest: float | None = None,
     ) -> str:  # fmt: skip
         """Hear a value at a steady time, s; return the cause of its refusal."""
         now = T0 + round((at + clock) * S)
-        stamp = now - round(age * S)
-        refusal = self.sources.judge(source, stamp, known, episode, now, at, self.own)
+        refusal = self.sources.judge(
+            source, now - round(age * S), known, OwnEpisode(episode, task, executing), now, at,
+            self.own, None if oldest is None else now - round(oldest * S),
+        )  # fmt: skip
         return '' if refusal is None else refusal.cause
 
     def lack(self, at: float) -> str:
@@ -210,22 +215,88 @@ def test_foreign_episode_id_is_escaped_and_short() -> None:
     assert lack.text.isprintable() and len(lack.text) < 300
 
 
+def judged(name: str, task: str = TASK, executing: bool | None = True) -> OwnEpisode:
+    return OwnEpisode(name, task, executing)
+
+
 def test_previous_episode_is_accepted_for_its_lag() -> None:
     own = OwnEpisodes()
-    own.announce('a', T0, 0.0)
-    own.announce('b', T0 + 10 * S, 10.0)
-    assert own.refusal('b', T0 + 11 * S, 11.0) is None
-    assert own.refusal('a', T0 + 15 * S, 15.0) is None
-    assert own.refusal('', T0 + 15 * S, 15.0) is not None  # ended at 0
-    assert own.refusal('a', T0 + 16 * S, 16.0) is not None
+    own.announce(judged('a'), T0, 0.0)
+    own.announce(judged('b'), T0 + 10 * S, 10.0)
+    assert own.refusal(judged('b'), T0 + 11 * S, 11.0) is None
+    assert own.refusal(judged('a'), T0 + 15 * S, 15.0) is None
+    assert own.refusal(OwnEpisode(), T0 + 15 * S, 15.0) is not None  # ended at 0
+    assert own.refusal(judged('a'), T0 + 16 * S, 16.0) is not None
 
 
 def test_lag_of_an_episode_stands_still_with_the_clock() -> None:
     own = OwnEpisodes()
-    own.announce('a', T0, 0.0)
-    own.announce('b', T0, 1.0)
-    assert own.refusal('a', T0, 500.0) is None  # a paused monitor has not followed
-    assert own.refusal('a', T0 - 3600 * S, 500.0) is not None  # it has: the clock runs again
+    own.announce(judged('a'), T0, 0.0)
+    own.announce(judged('b'), T0, 1.0)
+    assert own.refusal(judged('a'), T0, 500.0) is None  # a paused monitor has not followed
+    assert own.refusal(judged('a'), T0 - 3600 * S, 500.0) is not None  # the clock runs again
+
+
+@pytest.mark.parametrize(
+    ('task', 'executing', 'text'),
+    [
+        ('fold', True, "values are of task 'fold', task of 'a' is 'lift': end what else"),
+        ('', True, "values are of task '', task of 'a' is 'lift'"),
+        (TASK, False, "values are marked as not judged, episode 'a' of this supervisor is "
+                      'announced as judged'),
+    ],
+)  # fmt: skip
+def test_value_that_contradicts_the_episode_changes_nothing(
+    task: str, executing: bool, text: str
+) -> None:
+    gate = Gate()
+    for i in range(40):
+        assert gate.hear(0.1 * i) == ''
+        assert gate.hear(0.1 * i + 0.05, task=task, executing=executing) == EPISODE
+        assert not gate.sources.changed or i == 0
+    assert gate.lack(4.0) == ''
+    for i in range(10):
+        gate.hear(4.0 + 0.1 * i, known=False, task=task, executing=executing)
+    lack = gate.sources.lack(5.0)
+    assert lack is not None and lack.text.startswith(text)
+
+
+def test_value_judged_without_an_episode_is_refused() -> None:
+    own = OwnEpisodes()
+    assert own.refusal(OwnEpisode('', 'any task', False), T0, 0.0) is None
+    refusal = own.refusal(OwnEpisode('', TASK, True), T0, 0.0)
+    assert refusal is not None and 'marked as judged, no episode' in refusal.text
+
+
+def test_monitor_may_follow_task_before_episode() -> None:
+    """The task of a monitor changes when it is announced, the episode with the next inputs."""
+    own = OwnEpisodes()
+    own.announce(judged('a', 'fold'), T0, 0.0)
+    own.announce(judged('b', 'lift'), T0 + 10 * S, 10.0)
+    assert own.refusal(judged('a', 'fold'), T0 + 11 * S, 11.0) is None
+    assert own.refusal(judged('a', 'lift'), T0 + 11 * S, 11.0) is None
+    assert own.refusal(judged('b', 'lift'), T0 + 11 * S, 11.0) is None
+    assert own.refusal(judged('b', 'fold'), T0 + 11 * S, 11.0) is not None
+    assert own.refusal(judged('a', 'stack'), T0 + 11 * S, 11.0) is not None
+
+
+def test_end_of_execution_is_followed_within_its_lag() -> None:
+    own = OwnEpisodes()
+    own.announce(judged('a'), T0, 0.0)
+    own.announce(judged('a', executing=False), T0 + 10 * S, 10.0)
+    assert own.refusal(judged('a'), T0 + 14 * S, 14.0) is None
+    assert own.refusal(judged('a'), T0 + 16 * S, 16.0) is not None
+    own.announce(judged('a', executing=None), T0 + 20 * S, 20.0)  # a supervisor starts again
+    for executing in (True, False):
+        assert own.refusal(judged('a', executing=executing), T0 + 60 * S, 60.0) is None
+
+
+@pytest.mark.parametrize(('oldest', 'cause'), [(0.8, ''), (0.9, STALE), (1e9, STALE)])
+def test_value_of_an_old_input_is_refused(oldest: float, cause: str) -> None:
+    gate = Gate()
+    assert gate.hear(0.0, age=0.1, oldest=oldest) == cause
+    lack = gate.sources.lack(0.0)
+    assert not cause or (lack and lack.text.startswith('inputs of values are '))
 
 
 def test_passive_supervisor_accepts_all_episodes() -> None:

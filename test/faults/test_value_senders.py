@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 28 and 29 of the fault table: old values, and values of a second monitor."""
 
+import json
 import signal
 import time
 
@@ -13,6 +14,7 @@ from support.ros import PATIENT_MONITOR, wait
 
 from viva_ros.action import Retry
 from viva_ros.core.detection.rules import RULES
+from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
@@ -177,6 +179,42 @@ def test_values_of_a_foreign_episode_are_unknown(player, start_supervisor):
     assert player.state.id in player.reason
     assert levels(player.alerts[told:]) == {Alert.UNKNOWN} and player.asked == 0
     player.hold(0.8, lambda: player.level == Alert.OK, 'a judgement')
+
+
+def test_values_of_another_task_are_refused_and_change_nothing(player, start_supervisor, entry):
+    """A stranger that announces another task makes a monitor load its engine again and again."""
+    player.serve(accept=True)
+    start_supervisor(*LIVE, *QUICK)
+    player.ready()
+    player.hold(0.8, lambda: player.level == Alert.OK and player.alerts, 'a judgement')
+    told = len(player.alerts)
+    for _ in range(20):
+        player.send(0.8)
+        player.send(None, task='cube_transfer')
+        player.send(-0.9, task='cube_transfer')
+        time.sleep(0.1)
+    assert player.alerts[told:] == [] and player.level == Alert.OK
+    player.hold(
+        0.8, lambda: player.reason.startswith("values are of task 'cube_transfer', task of '"),
+        'the reason', task='cube_transfer',
+    )  # fmt: skip
+    assert player.level == Alert.UNKNOWN and player.asked == 0
+    player.hold(0.8, lambda: player.level == Alert.OK, 'a judgement')
+    player.fall()
+    wait(lambda: player.asked == 1, 'the retry')
+
+
+def test_unknown_values_of_changing_tasks_are_unknown(player, start_supervisor):
+    """A stranger announces another task, whose thresholds began the judgement anew."""
+    shipped = engine_folder('', 'tray_lift') / 'engine.json'
+    engine = json.loads(shipped.read_text())['fingerprint']
+    start_supervisor(*LIVE, '-p', "calibration:=''")
+    player.ready()
+    player.hold(0.5, lambda: player.level == Alert.OK, 'a judgement', engine=engine)
+    for number in range(50):  # no engine is loaded
+        player.send(None, task='cube_transfer' if number // 5 % 2 else 'tray_lift')
+        time.sleep(0.1)
+    assert player.level == Alert.UNKNOWN
 
 
 def test_pending_retry_ends_with_two_monitors(player, start_supervisor):

@@ -18,8 +18,10 @@ Message = TypeVar('Message')
 class SyncSettings:
     """Limits of the stamps of one set."""
 
-    slop: float = setting(0.05, 'Largest difference between input stamps, s.', at_least=0.0)
-    max_age: float = setting(0.3, 'Largest age of an input, s.', above=0.0)
+    slop: float = setting(
+        0.05, 'Largest difference between input stamps, s.', at_least=0.0, at_most=60.0
+    )
+    max_age: float = setting(0.3, 'Largest age of an input, s.', above=0.0, at_most=60.0)
     max_future: float = setting(0.1, 'Largest time of a stamp ahead of now, s.', at_least=0.0)
     time_jump: float = setting(
         1.0,

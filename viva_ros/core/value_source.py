@@ -1,16 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Acceptance of values: stamp, sender and episode are checked before any state changes.
+Acceptance of values: stamps, sender and episode are checked before any state changes.
 
-A source is one publisher of one monitor process. A value that is too old, ahead of the clock or
-of another episode is refused: it is not heard, and reaches no rule. While two sources are heard,
+A source is one publisher of one monitor process. A value that is too old, or made of inputs that
+are, ahead of the clock, of another episode or of another task is refused: it is not heard, and
+reaches no rule. While two sources are heard,
 the values of both are refused. Another monitor is accepted as soon as the earlier one is silent,
 so that a killed monitor does not block the next one.
 """
 
 import math
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from viva_ros.core.detection.staleness import SilenceSettings
@@ -53,38 +55,71 @@ class Refusal(NamedTuple):
     text: str
 
 
+class OwnEpisode(NamedTuple):
+    """
+    What the supervisor has announced, and what a value says of it.
+
+    :param id: '' without an episode
+    :param task: of the episode
+    :param executing: whether values are judged; None before the supervisor knows it
+    """
+
+    id: str = ''
+    task: str = ''
+    executing: bool | None = False
+
+
 class OwnEpisodes:
-    """The episode ids that values may carry: the present one, and earlier ones for a while."""
+    """The episodes that values may carry: the present one, and earlier ones for a while."""
 
     def __init__(self) -> None:
-        self.current = ''
-        self._ended: dict[str, tuple[int, float]] = {}  # id to ROS time, ns, and steady time, s
+        self.current = OwnEpisode()
+        self._ended: dict[OwnEpisode, tuple[int, float]] = {}  # to ROS time, ns, and steady, s
 
-    def announce(self, episode_id: str, now: int, steady: float) -> None:
-        """Set the present id, '' without an episode; ``now`` is ROS time, ns, ``steady`` s."""
-        if episode_id == self.current:
+    def announce(self, episode: OwnEpisode, now: int, steady: float) -> None:
+        """Set the present episode; ``now`` is ROS time, ns, ``steady`` in s."""
+        if episode == self.current:
             return
         self._ended = {
-            name: ended for name, ended in self._ended.items() if self._lags(*ended, now, steady)
+            one: ended for one, ended in self._ended.items() if self._lags(*ended, now, steady)
         }
         self._ended[self.current] = now, steady
-        self._ended.pop(episode_id, None)
-        self.current = episode_id
+        self._ended.pop(episode, None)
+        self.current = episode
 
-    def refusal(self, episode_id: str, now: int, steady: float) -> Refusal | None:
-        """Return why values of an id are refused; None if they are accepted."""
-        if episode_id == self.current:
+    def refusal(self, found: OwnEpisode, now: int, steady: float) -> Refusal | None:
+        """Return why values that carry an episode are refused; None if they are accepted."""
+        if self._is_of(found, self.current):
             return None
-        ended = self._ended.get(episode_id)
-        if ended is not None and self._lags(*ended, now, steady):
+        lagging = [one for one, at in self._ended.items() if self._lags(*at, now, steady)]
+        if any(self._is_of(found, one) for one in lagging):
             return None
-        theirs = f'of episode {episode_id[:80]!r}' if episode_id else 'of no episode'
-        ours = f'episode {self.current!r}' if self.current else 'no episode'
         return Refusal(
             EPISODE,
-            f'values are {theirs}, {ours} of this supervisor is under way: end what else '
-            "publishes on 'episode', and check that the monitor receives that topic",
+            f"{self._difference(found, lagging)}: end what else publishes on 'episode', and check "
+            'that the monitor receives that topic',
         )
+
+    def _is_of(self, found: OwnEpisode, own: OwnEpisode) -> bool:
+        """Return whether a value is of an own episode: it may have the present task already."""
+        return (
+            found.id == own.id
+            and own.executing in (found.executing, None)
+            and (not own.id or found.task in (own.task, self.current.task))
+        )
+
+    def _difference(self, found: OwnEpisode, lagging: Sequence[OwnEpisode]) -> str:
+        own = self.current
+        ours = f'episode {own.id!r}' if own.id else 'no episode'
+        of_same_id = [one for one in (own, *lagging) if one.id == found.id]
+        if not of_same_id:
+            theirs = f'of episode {found.id[:80]!r}' if found.id else 'of no episode'
+            return f'values are {theirs}, {ours} of this supervisor is under way'
+        if found.id and found.task not in {own.task, *(one.task for one in of_same_id)}:
+            task = of_same_id[0].task
+            return f'values are of task {found.task[:80]!r}, task of {found.id!r} is {task!r}'
+        said, announced = ('judged', 'not') if found.executing else ('not judged', 'as judged')
+        return f'values are marked as {said}, {ours} of this supervisor is announced {announced}'
 
     @staticmethod
     def _lags(at: int, at_steady: float, now: int, steady: float) -> bool:
@@ -132,8 +167,8 @@ class ValueSources:
         self._refused: dict[str, tuple[float, Refusal]] = {}  # by cause: steady time, refusal
 
     def judge(
-        self, source: ValueSource, stamp: int, known: bool, episode_id: str,
-        now: int, steady: float, own: OwnEpisodes | None,
+        self, source: ValueSource, stamp: int, known: bool, episode: OwnEpisode,
+        now: int, steady: float, own: OwnEpisodes | None, oldest: int | None = None,
     ) -> Refusal | None:  # fmt: skip
         """
         Accept or refuse a value; call it before the value changes any state.
@@ -142,12 +177,17 @@ class ValueSources:
         :param known: whether the value is known
         :param now: ROS time, ns
         :param steady: steady time, s
-        :param own: ids of this supervisor; None accepts all: another supervisor is in charge
+        :param episode: that the value carries
+        :param own: those of this supervisor; None accepts all: another supervisor is in charge
+        :param oldest: stamp of the oldest input of the value, ns; None if it is not known
         :returns: why it is refused; None if it is accepted
         """
-        refusal = self._check_age(stamp, now) or self._check_rivals(source, steady)
+        refusal = self._check_age(stamp, now)
+        if refusal is None and oldest is not None:
+            refusal = self._check_age(oldest, now, 'inputs of values')
+        refusal = refusal or self._check_rivals(source, steady)
         if refusal is None and own is not None:
-            refusal = own.refusal(episode_id, now, steady)
+            refusal = own.refusal(episode, now, steady)
         refusal = refusal or self._check_jumps(stamp, known, steady)
         if refusal is not None:
             self._blocked = self._blocked or refusal.cause in (TWO_MONITORS, JUMPS)
@@ -167,20 +207,20 @@ class ValueSources:
             return f'{age:.1f} s old, limit {self._limit:g} s'
         return f'{-age:.1f} s ahead of the clock, limit {self._future:g} s'
 
-    def _check_age(self, stamp: int, now: int) -> Refusal | None:
+    def _check_age(self, stamp: int, now: int, what: str = 'values') -> Refusal | None:
         if self._oldest <= stamp - now <= self._newest_allowed:
             return None
         age = seconds(now, stamp)
         if age > 0.0:
             return Refusal(
                 STALE,
-                f'values are {age:.1f} s old, limit {self._limit:g} s: end the player of a '
+                f'{what} are {age:.1f} s old, limit {self._limit:g} s: end the player of a '
                 'recording on this domain; or compare the clocks and use_sim_time of the nodes; '
                 'or see the latency of the monitor',
             )
         return Refusal(
             AHEAD,
-            f'values are {-age:.1f} s ahead of the clock, limit {self._future:g} s: end the '
+            f'{what} are {-age:.1f} s ahead of the clock, limit {self._future:g} s: end the '
             'player of a recording on this domain; or compare the clocks and use_sim_time of the '
             'nodes',
         )

@@ -11,7 +11,13 @@ from rclpy.node import Node
 
 from viva_ros.core.detection.staleness import Silence, SilenceSettings
 from viva_ros.core.events import Event, Level
-from viva_ros.core.value_source import CAUSES, OwnEpisodes, ValueSource, ValueSources
+from viva_ros.core.value_source import (
+    CAUSES,
+    OwnEpisode,
+    OwnEpisodes,
+    ValueSource,
+    ValueSources,
+)
 from viva_ros.msg import Value
 from viva_ros.nodes.convert import publisher_of, to_ns
 
@@ -43,9 +49,9 @@ class AcceptedValues:
         self.lack: Event | None = None
         self._cause = ''
 
-    def follow_episode(self, episode_id: str) -> None:
-        """Set the id of the present episode of this supervisor, '' without one."""
-        self._own.announce(episode_id, self._now(), time.monotonic())
+    def follow_episode(self, episode: OwnEpisode) -> None:
+        """Set the present episode of this supervisor."""
+        self._own.announce(episode, self._now(), time.monotonic())
 
     def accept(self, message: Value, info: Mapping[str, Any], passive: bool) -> bool:
         """
@@ -55,9 +61,12 @@ class AcceptedValues:
         :param passive: whether another supervisor is in charge, whose episodes are not known
         """
         source = ValueSource(publisher_of(info), int(message.session_id))
+        known = message.status == Value.STATUS_OK
+        episode = OwnEpisode(message.episode_id, message.task, message.executing)
+        oldest = min(map(to_ns, message.input_stamps), default=None) if known else None
         refusal = self._sources.judge(
-            source, to_ns(message.header.stamp), message.status == Value.STATUS_OK,
-            message.episode_id, self._now(), time.monotonic(), None if passive else self._own,
+            source, to_ns(message.header.stamp), known, episode, self._now(), time.monotonic(),
+            None if passive else self._own, oldest,
         )  # fmt: skip
         if refusal is not None:
             text = f'value refused: {refusal.text}'
@@ -75,7 +84,7 @@ class AcceptedValues:
     def watch(self) -> None:
         """Publish why no value is accepted, if that has changed; call this ten times a second."""
         steady, heard = time.monotonic(), self._sources.accepted_at
-        silence = self._silence.update(steady, heard, self._now(), self._own.current)
+        silence = self._silence.update(steady, heard, self._now(), self._own.current.id)
         self._silence_event = silence or self._silence_event
         refusal = self._sources.lack(steady)
         cause = refusal.cause if refusal else 'silence' if self._silence.silent else ''
@@ -118,4 +127,4 @@ class AcceptedValues:
 
     def _event(self, kind: str, level: Level, text: str) -> Event:
         now, nan = self._now(), math.nan
-        return Event(level, kind, now, now, nan, nan, nan, self._own.current, text)
+        return Event(level, kind, now, now, nan, nan, nan, self._own.current.id, text)

@@ -99,7 +99,7 @@ class AlertPublisher:
         self._publish(message)
         if not self.is_open:
             return
-        text = f'{event.level.name} {event.kind}: {event.text}'
+        text = f'{level.name} {event.kind}: {event.text}'  # of the message, not of its part
         if event.level in ALARMING:  # two calls: rclpy fixes the severity of a call site
             self._node.get_logger().warning(text)
         else:

@@ -32,6 +32,7 @@ from viva_ros.core.events import Event, Level, worst
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
+from viva_ros.core.value_source import OwnEpisode
 from viva_ros.core.windows import RateMeter, is_slower
 from viva_ros.engine.resources import calibrations
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
@@ -308,8 +309,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     # Values.
 
     def _follow_own_episode(self) -> None:
-        episode = self._retries.episode or self._retries.stored
-        self._values.follow_episode(episode.id if episode else '')
+        """Accept values of the announced episode only."""
+        if self._retries.episode is None and (stored := self._retries.stored) is not None:
+            own = OwnEpisode(stored.id, stored.task, None)  # it is continued after a delay
+        else:
+            state = self._episode_state()
+            own = OwnEpisode(state.id, state.task, state.executing)
+        self._values.follow_episode(own)
 
     def _on_lack(self, event: Event) -> None:
         if event.level == Level.UNKNOWN:

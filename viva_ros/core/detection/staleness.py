@@ -69,13 +69,16 @@ class SilenceSettings:
 
     silence_after: float = setting(
         0.8, 'Time without a value after which the level is UNKNOWN; largest age of a value, s.',
-        above=0.0,
+        above=0.0, at_most=60.0,
     )  # fmt: skip
     start_after: float = setting(
-        20.0, 'The same before the first value, s: engines take time to load.', above=0.0
+        20.0,
+        'The same before the first value, s: engines take time to load.',
+        above=0.0,
+        at_most=3600.0,
     )
     max_future: float = setting(
-        0.5, 'Largest time of the stamp of a value ahead of now, s.', at_least=0.0
+        0.5, 'Largest time of the stamp of a value ahead of now, s.', at_least=0.0, at_most=60.0
     )
 
 
