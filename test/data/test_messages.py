@@ -86,6 +86,11 @@ def test_definition_without_comments_has_the_same_fields() -> None:
         assert get_types_from_msg(found, name) == get_types_from_msg(plain, name)
 
 
+def test_definition_whose_last_type_is_empty_is_read() -> None:
+    text = messages.without_comments(f'std_msgs/Empty go\n{80 * "="}\nMSG: std_msgs/Empty\n')
+    assert get_types_from_msg(text, 'x/msg/A')['std_msgs/msg/Empty'][1] == []
+
+
 def test_definition_of_empty_lines_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     parse = messages.get_types_from_msg
@@ -98,4 +103,4 @@ def test_definition_of_empty_lines_is_read_at_once(monkeypatch: pytest.MonkeyPat
     definition = messages.Definition('ros2msg', 'float32 angle\n' + '\n# note\n' * 1000)
     cdr = b'\x00\x01\x00\x00' + np.float32(0.5).tobytes()
     assert messages.deserialise('acme_msgs/msg/Elbow', cdr, definition).angle == 0.5
-    assert parsed == ['float32 angle']
+    assert parsed == ['float32 angle\n']

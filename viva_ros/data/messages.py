@@ -113,7 +113,7 @@ class Definition:
 def without_comments(definition: str) -> str:
     """Return a .msg definition without lines that are empty or comments: parsing them is slow."""
     lines = map(str.strip, definition.split('\n'))
-    return '\n'.join(line for line in lines if line and line[0] != '#')
+    return ''.join(f'{line}\n' for line in lines if line and line[0] != '#')
 
 
 def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
