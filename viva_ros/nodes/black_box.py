@@ -9,7 +9,7 @@ needed. A separate process survives a crash of these nodes, and a slow disk does
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,17 +17,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import NodeNameNonExistentError
 
 from viva_ros.core.black_box import MIB, EventRecording, Kept, Ring, is_watched, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
-from viva_ros.core.foreign_text import shown
+from viva_ros.core.foreign_text import shown, shown_list
 from viva_ros.core.libraries import remedy
 from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import publisher_of, to_ns
-from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
 from viva_ros.nodes.main import run
 from viva_ros.nodes.malformed_messages import read
@@ -44,6 +45,7 @@ try:  # optional on a robot's computer
 except ImportError as error:
     MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
+RCLError = rclpy_implementation.RCLError
 VISUALIZATIONS: Final = ('value_plot', 'value_markers', 'value_cloud')  # not recorded
 LATCHED: Final = ('alert', 'episode', 'robot_description')
 ROS_TOPICS: Final = ('/rosout', '/parameter_events', '/clock')
@@ -94,6 +96,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         """Begin to buffer messages."""
         self._ring = Ring(self.settings.limits, self._latched)
         self._subscriptions_made: list[Any] = []
+        self._denied: set[str] = set()  # topics that cannot be subscribed to
         self._sessions: dict[int, None] = {}  # of the supervisor's state, the newest last
         self._undecided: dict[tuple[bytes, int], tuple[float, str, Alert]] = {}
         self._discover_topics()
@@ -130,7 +133,9 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             'topics': len(self._types), 'memory_mib': f'{held:.1f}', 'last': self._last_path,
             'foreign_alerts': self._foreign,
         }  # fmt: skip
-        report.add('recording', ERROR if self._fault else OK, self._fault or 'ready', figures)
+        denied = denied_text(self._denied) if self.active and self._denied else ''
+        level = ERROR if self._fault else WARN if denied else OK
+        report.add('recording', level, self._fault or denied or 'ready', figures)
 
     def _discover_topics(self) -> None:
         """Subscribe to new topics of monitor and supervisor."""
@@ -144,7 +149,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
                     found |= dict(self.get_subscriber_names_and_types_by_node(*where))
         for topic, types in found.items():
             is_own = topic in ROS_TOPICS or topic.endswith(('transition_event', *VISUALIZATIONS))
-            if topic not in self._types and not is_own:
+            if topic not in self._types and topic not in self._denied and not is_own:
                 self._subscribe(topic, sorted(types, key=is_foreign))
 
     def _subscribe(self, topic: str, types: Sequence[str]) -> None:
@@ -159,10 +164,15 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             text = f'{topic} has the types {", ".join(types)}: {type_name} is recorded'
             self.get_logger().warning(text)
         profile = qos.LATCHED_READER if topic in self._latched else qos.JOINTS
+        store = partial(self._store, topic)
+        try:
+            made = self.create_subscription(kind, topic, store, profile, raw=True)
+        except RCLError as error:  # as SROS2 answers without a permission
+            self._denied.add(topic)
+            self.get_logger().error(f'{denied_text([topic])} ({shown(error)})')
+            return
         self._types[topic] = type_name
-        self._subscriptions_made.append(
-            self.create_subscription(kind, topic, partial(self._store, topic), profile, raw=True)
-        )
+        self._subscriptions_made.append(made)
 
     def _store(self, topic: str, cdr: bytes, info: Mapping[str, Any]) -> None:
         now = int(self.get_clock().now().nanoseconds)
@@ -209,7 +219,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
                 del self._undecided[key]
             elif time.monotonic() - since > DISCOVERY_TIME:
                 del self._undecided[key]
-                self._refuse(topic, alert, 'a node that is not known')
+                self._reject(topic, alert, 'a node that is not known')
 
     def _decide(self, topic: str, alert: Alert, publisher: bytes) -> bool:
         """Record an alert of the watched supervisor, refuse another; False if not known yet."""
@@ -223,14 +233,14 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if found is None:
             return False
         if not found:
-            self._refuse(topic, alert, names[key_of(publisher)])
+            self._reject(topic, alert, names[key_of(publisher)])
         elif self._writer is not None:
             self._recording.extend(time.monotonic())
         else:
             self._begin(alert, int(self.get_clock().now().nanoseconds))
         return True
 
-    def _refuse(self, topic: str, alert: Alert, name: str) -> None:
+    def _reject(self, topic: str, alert: Alert, name: str) -> None:
         """Count an alert of another node, which is not recorded; log each name once."""
         self._foreign += 1
         if name in self._named or len(self._named) >= MAX_NAMED:
@@ -322,6 +332,14 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _fail(self, error: Exception) -> None:
         self._fault = str(error)
         self.get_logger().error(self._fault, throttle_duration_sec=5.0)
+
+
+def denied_text(topics: Iterable[str]) -> str:
+    """Return the text for topics that the middleware lets this node not subscribe to."""
+    return (
+        f'not recorded: {shown_list(sorted(topics))}, which cannot be subscribed to: allow the '
+        'black box to subscribe in the SROS2 policy, then deactivate and activate it'
+    )
 
 
 def is_foreign(type_name: str) -> bool:
