@@ -50,6 +50,13 @@ def test_links_of_pages_outside_docs_lead_to_files(page: str):
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize('page', ['README.md', 'docs/index.md', 'SECURITY.md'])
+def test_start_pages_lead_to_the_page_on_security(page: str):
+    path = ROOT / page
+    links = LINK.findall(path.read_text(encoding='utf-8'))
+    assert ROOT / 'docs/security.md' in {(path.parent / link).resolve() for link in links}
+
+
 def test_scripts_named_in_readme_exist():
     named = set(re.findall(r'\./(scripts/\w+)', README))
     assert sorted(name for name in named if not (ROOT / name).is_file()) == []

@@ -90,6 +90,32 @@ def test_ctrl_c_exits_with_130_without_traceback(monkeypatch, capsys) -> None:
     assert capsys.readouterr().err == 'viva train: stopped: run the same command again\n'
 
 
+EARLY = """
+import signal, sys
+from viva_ros.cli.main import main
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'viva_ros.core.foreign_text':  # the first import of a command
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError(name)  # as libraries do that are interrupted on import
+
+sys.meta_path.insert(0, Interrupts())
+sys.argv[1:] = ['train', '--help']
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_a_command_is_imported_exits_with_130() -> None:
+    line = [sys.executable, '-c', EARLY]
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(line, capture_output=True, text=True, cwd=root, check=False)
+    assert ended.stderr == 'viva train: stopped: run the same command again\n'
+    assert ended.returncode == 130
+
+
 def test_signal_handlers_are_restored_after_a_call(monkeypatch) -> None:
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 

@@ -1,7 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.core.black_box import MIB, BlackBoxLimits, EventRecording, Kept, Ring, rotate
+import pytest
+
+from viva_ros.core.black_box import (
+    MIB,
+    BlackBoxLimits,
+    EventRecording,
+    Kept,
+    Ring,
+    is_watched,
+    rotate,
+)
 
 LIMITS = BlackBoxLimits(before=10.0, after=4.0, memory=1.0, file=1.0, folder=3.0)
 
@@ -54,3 +64,21 @@ def test_rotation_deletes_oldest_recordings_without_a_label() -> None:
     assert rotate(sizes, {'a'}, LIMITS) == (['b', 'c'], True)
     assert rotate(sizes, {'a', 'b', 'c', 'd'}, LIMITS) == (['e'], False)
     assert rotate({'a': MIB}, set(), LIMITS) == ([], True)
+
+
+NODES = {b'a': '/supervisor', b'b': '/stranger', b'c': '/other/supervisor'}
+
+
+@pytest.mark.parametrize(
+    ('publisher', 'session', 'answer'),
+    [
+        (b'a', 2, True),  # of a supervisor that has started again: its state comes later
+        (b'b', 1, False),  # it copies the session
+        (b'c', 1, False),
+        (b'd', 1, None),  # its node is still to be discovered
+        (b'', 1, True),  # the middleware tells no GID
+        (b'', 2**63, None),
+    ],
+)
+def test_alert_is_of_the_watched_supervisor(publisher, session, answer) -> None:
+    assert is_watched(publisher, session, NODES, '/supervisor', {1}) is answer

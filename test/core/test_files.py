@@ -46,6 +46,19 @@ def test_full_disk_keeps_old_file_and_no_temporary_file(tmp_path, monkeypatch) -
     assert os.listdir(tmp_path) == ['a.bin']
 
 
+def test_error_names_the_file_and_not_its_temporary_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / 'missing' / 'a', b'new')
+    assert caught.value.filename == str(tmp_path / 'missing' / 'a')
+
+
+def test_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'a')
+    with pytest.raises(OSError, match='Not a regular file') as caught:
+        write_atomically(tmp_path / 'a', b'new')
+    assert caught.value.filename == str(tmp_path / 'a') and (tmp_path / 'a').is_fifo()
+
+
 def test_written_file_has_mode_644(tmp_path: Path) -> None:
     write_atomically(tmp_path / 'a', b'')
     assert (tmp_path / 'a').stat().st_mode & 0o777 == 0o644

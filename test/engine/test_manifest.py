@@ -131,6 +131,19 @@ def test_calibration_copied_by_hand_is_refused_until_stamped(make_engine: MakeEn
     assert read_calibration(path) == calibration()
 
 
+def test_stamp_names_what_it_does_not_list(
+    make_engine: MakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_engine()
+    (folder / 'notes\n.txt').write_text('of a person')
+    (folder / 'link').symlink_to('engine.onnx')
+    (folder / 'old').mkdir()
+    assert main(['stamp', str(folder)]) == 0
+    listed, _, others = capsys.readouterr().out.partition('not listed, and not read: ')
+    assert 'engine.onnx' in listed and others == 'link, notes\\n.txt, old\n'
+    load(folder, 'lift').close()
+
+
 @pytest.mark.parametrize(
     'text', [calibration(engine='f' * 16).to_json(), '{', calibration().to_json()[:-3]]
 )

@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
+from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, Header, String
@@ -23,7 +24,7 @@ from support.publishing_robot import PublishingRobot
 from support.raw_requests import RawRequests
 from support.ros import PATIENT_MONITOR, PATIENT_SUPERVISOR, wait
 
-from viva_ros.msg import Alert, Episode, Value
+from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
 
 NODES = ('monitor', 'supervisor', 'black_box')
@@ -84,6 +85,12 @@ class Watch:
         values = [pair.value for e in entries[-1:] for pair in e.values if pair.key == topic]
         return int(values[0]) if values else 0
 
+    def foreign_alerts(self) -> int:
+        """Return how many alerts of other nodes the black box reports."""
+        entries = self.robot.entries('/black_box: recording')
+        values = [p.value for e in entries[-1:] for p in e.values if p.key == 'foreign_alerts']
+        return int(values[0]) if values else 0
+
 
 @pytest.fixture(scope='module')
 def watch(running, new_calibration, tmp_path_factory):
@@ -134,15 +141,31 @@ def test_malformed_message_is_counted_and_ends_no_node(
     watch.wait_alive()
 
 
-def test_black_box_records_an_alert_after_malformed_ones(watch, stranger):
+def test_black_box_records_its_supervisor_after_malformed_and_foreign(watch, stranger):
     publish_malformed(stranger, 'alert', Alert(text='half'), qos.LATCHED, watch.wait)
     publish_malformed(stranger, 'value', Value(task='half'), qos.RELIABLE, watch.wait)
-    good = Alert(level=Alert.ALARM, kind='drop', text='the value fell')
-    good.header.stamp = stranger.get_clock().now().to_msg()
-    alerts = stranger.create_publisher(Alert, 'alert', qos.LATCHED)
-    watch.wait(alerts.get_subscription_count, 'the black box')
-    alerts.publish(good)
-    watch.wait(lambda: list(watch.folder.glob('*alert_*')), 'a recording')
+    states = stranger.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
+    watch.wait(lambda: states, 'the session of the supervisor')
+
+    def publish(node: Node, session: int) -> None:
+        good = Alert(level=Alert.ALARM, kind='drop', text='the value fell', session_id=session)
+        alerts = node.create_publisher(Alert, 'alert', qos.LATCHED)
+        watch.wait(alerts.get_subscription_count, 'the black box')
+        good.header.stamp = node.get_clock().now().to_msg()
+        alerts.publish(good)
+
+    publish(stranger, 2**63)
+    watch.wait(lambda: watch.foreign_alerts() == 1, 'the black box to count the foreign alert')
+    assert not list(watch.folder.glob('*alert_*'))
+    assert 'of /listener, session 9223372036854775808, are not recorded' in watch.log(
+        watch.processes['black_box']
+    )
+    namesake = Node('supervisor', context=stranger.context)
+    try:
+        publish(namesake, states[-1].session_id)
+        watch.wait(lambda: list(watch.folder.glob('*alert_*')), 'a recording')
+    finally:
+        namesake.destroy_node()
     watch.wait_alive()
 
 

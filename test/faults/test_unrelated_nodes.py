@@ -11,11 +11,20 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from support.ros import PATIENCE
 
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('monitor', 'supervisor', 'black_box')
 BOND = '/bond'  # published only where the messages of the package bond are installed
+#: Subscribed by the black box if the supervisor calls an action.
+STATUS = '/retry/_action/status'
+#: Topics by parameters: the policy names those who need permission, since the names are free.
+REPORTS = {'robot.executing_topic': '/executing', 'robot.stopped_topic': '/stopped'}
+BLACK_BOX_TOPICS = ".//profile[@node='black_box']/topics[@subscribe='ALLOW']/topic"
 RULES = {  # element of a profile: its verbs, and its entries
     'topics': ({'publish', 'subscribe'}, 'topic'),
     'services': ({'reply', 'request'}, 'service'),
@@ -48,7 +57,7 @@ def called() -> set[str]:
 
 
 def allowed() -> dict[str, dict[str, set[str]]]:
-    """Return the policy without actions: node to kind to resolved names."""
+    """Return the policy without actions and their status: node to kind to resolved names."""
     found: dict[str, dict[str, set[str]]] = {}
     for profile in policy_of().iter('profile'):
         node = profile.get('node')
@@ -59,7 +68,10 @@ def allowed() -> dict[str, dict[str, set[str]]]:
             (verb,) = group.keys()
             assert group.get(verb) == 'ALLOW'
             names = {entry.text.replace('~', f'/{node}', 1) for entry in group}
-            kinds[f'{group.tag} {verb}'] |= {f'/{name.lstrip("/")}' for name in names} - {BOND}
+            kinds[f'{group.tag} {verb}'] |= {f'/{name.lstrip("/")}' for name in names} - {
+                BOND,
+                STATUS,
+            }
     return found
 
 
@@ -85,7 +97,13 @@ def graph(processes, listener, calibration, tmp_path):
     return read
 
 
-def test_policy_equals_topics_and_services_of_live_graph(graph):
+def change_state(listener, *transitions: int) -> None:
+    for number in transitions:
+        request = ChangeState.Request(transition=Transition(id=number))
+        assert listener.call(ChangeState, '/supervisor/change_state', request).success, number
+
+
+def test_policy_equals_topics_and_services_of_live_graph(graph, listener):
     policy, end = allowed(), time.monotonic() + PATIENCE
     while graph() != policy and time.monotonic() < end:
         time.sleep(0.2)
@@ -93,6 +111,37 @@ def test_policy_equals_topics_and_services_of_live_graph(graph):
     for node, kinds in policy.items():
         for kind, names in kinds.items():
             assert live[node][kind] == names, f'{node}: {kind}'
+
+    # Any participant can configure a node again, with topics of the robot's reports and an action.
+    change_state(listener, Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    changes = {**REPORTS, 'retry.by': 'action'}
+    request = SetParameters.Request(
+        parameters=[
+            Parameter(name, value=text).to_parameter_msg() for name, text in changes.items()
+        ]
+    )
+    answer = listener.call(SetParameters, '/supervisor/set_parameters', request)
+    assert all(one.successful for one in answer.results), answer
+    change_state(listener, Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    kind, end = 'topics subscribe', time.monotonic() + PATIENCE
+    wanted = {name: set(kinds[kind]) for name, kinds in policy.items()}
+    wanted['supervisor'] |= {*REPORTS.values(), STATUS, '/retry/_action/feedback'}
+    wanted['black_box'] |= {*REPORTS.values(), STATUS}
+
+    def subscribed() -> dict[str, set[str]]:
+        return {node: kinds[kind] for node, kinds in graph().items()}
+
+    while subscribed() != wanted and time.monotonic() < end:
+        time.sleep(0.2)
+    assert subscribed() == wanted
+
+
+@pytest.mark.fast
+def test_policy_names_the_nodes_that_need_topics_of_parameters():
+    text = ' '.join((CONFIG / 'sros2_policy.xml').read_text().split())
+    names = ' and '.join(REPORTS)
+    assert f'Allow supervisor and black_box to subscribe to {names} if they are set' in text
+    assert STATUS[1:] in {one.text for one in policy_of().iterfind(BLACK_BOX_TOPICS)}
 
 
 @pytest.mark.parametrize('by', ['action', 'cancel'])

@@ -4,6 +4,7 @@
 
 import io
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.black_box import BlackBox, RCLError
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 RAW = ('--ros-args', '-p', 'transport:=raw')
@@ -92,3 +94,21 @@ def test_alert_recording_is_labelled_and_imported(
     brightness = np.array([np.mean(again.cameras['head'].images[k]) for k in (0, -1)])
     # The image level fell from 200 to 60 of 255, within the error of the codec.
     assert brightness == pytest.approx([200.0, 60.0], abs=8.0)
+
+
+def test_topic_that_cannot_be_subscribed_to_is_named_and_ends_no_node():
+    """As SROS2 answers without a permission; the wheels cannot enforce it."""
+
+    def deny(*arguments, **options):
+        raise RCLError('permission denied')
+
+    said, reports = [], []
+    node = SimpleNamespace(
+        create_subscription=deny, get_logger=lambda: SimpleNamespace(error=said.append),
+        _types={}, _denied=set(), _subscriptions_made=[], _latched=set(), _store=print,
+        active=True, _ring=SimpleNamespace(size=0), _fault='', _last_path='', _foreign=0,
+    )  # fmt: skip
+    BlackBox._subscribe(node, '/executing', ['std_msgs/msg/Bool'])
+    BlackBox.diagnose(node, SimpleNamespace(add=lambda *row: reports.append(row)))
+    assert 'not recorded: /executing' in said[0] and 'permission denied' in said[0]
+    assert node._types == {} and 'allow the black box' in reports[0][2]

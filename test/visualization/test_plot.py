@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+import resource
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.transforms import Bbox
 from support.errors import raises
 from support.recordings import RISING, write_recording
 
+from viva_ros.cli.main import main as viva
 from viva_ros.cli.plot import main
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleSettings
@@ -235,6 +237,19 @@ def test_recording_without_values_is_drawn(tmp_path: Path) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.0] * 20)
     assert main([str(path)]) == 0
     assert cv2.imread(str(tmp_path / 'r.png')).shape == (860, 1500, 3)
+
+
+def test_full_disk_error_names_the_plot(tmp_path: Path, capsys) -> None:
+    path = write_recording(tmp_path / 'r.mcap', [0.0] * 20)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as a full disk does
+    try:
+        assert viva(['plot', str(path)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = capsys.readouterr().err
+    assert str(tmp_path / 'r.png') in said and 'free disk space' in said
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_damaged_recording_is_drawn_and_its_loss_reported(tmp_path: Path, capsys) -> None:

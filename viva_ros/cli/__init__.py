@@ -15,7 +15,7 @@ COMMANDS: Final = {
     'size': ('viva_ros.cli.size', 'estimate parameters, FLOPs and memory of a preset'),
     'train': ('viva_ros.cli.train', 'train a model on recordings'),
     'export': ('viva_ros.cli.export', 'export a checkpoint to an engine'),
-    'stamp': ('viva_ros.cli.stamp', 'list the files of an engine in its engine.json'),
+    'stamp': ('viva_ros.cli.stamp', 'list the deciding files of an engine in its engine.json'),
     'calibrate': ('viva_ros.cli.calibrate', 'fit the alarm thresholds of an engine'),
     'score': ('viva_ros.cli.score', 'compute values and alerts of recordings'),
     'advantage': ('viva_ros.cli.advantage', 'compute advantages of steps (RECAP)'),

@@ -1,7 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-List all files of an engine in its engine.json, with size and SHA-256.
+List the deciding files of an engine in its engine.json, with size and SHA-256.
+
+These are engine file, weights, external data of ONNX and calibrations. Other files, folders and
+links are not listed, and no engine reads them; the command prints their names.
 
 For engines of an earlier format, and after a calibration was copied into the folder by hand.
 Engine file, weights and fingerprint must be those that engine.json was written for: they are not
@@ -13,8 +16,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from viva_ros.core.foreign_text import shown
-from viva_ros.engine.manifest import stamp
+from viva_ros.core.foreign_text import shown, shown_list
+from viva_ros.engine.manifest import MANIFEST, stamp
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,4 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'engine {shown(made.fingerprint)} in {shown(folder)}, {count:d} files are listed:')
     for name, one in made.files.items():
         print(f'  {shown(one.sha256[:16])}  {one.size:12d}  {shown(name)}')
+    others = sorted({entry.name for entry in folder.iterdir()} - {*made.files, MANIFEST})
+    if others:
+        print(f'not listed, and not read: {shown_list(others)}')
     return 0

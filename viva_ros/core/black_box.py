@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Ring buffer of the black box, end of a recording, and rotation of old recordings.
+Ring buffer of the black box, origin of alerts, end of a recording, rotation of old recordings.
 
 Messages are opaque bytes. Times are arguments: steady time, s, for the buffer; ns for the file.
 """
@@ -96,6 +96,24 @@ class EventRecording:
     def is_over(self, now: float) -> bool:
         """Return whether the recording must be closed at a steady time, s."""
         return now >= self._end or self.cut
+
+
+def is_watched(
+    publisher: bytes, session: int, names: Mapping[bytes, str], watched: str, sessions: Set[int]
+) -> bool | None:
+    """
+    Return whether an alert is of the watched supervisor; None if that is not known yet.
+
+    :param publisher: GID of the publisher; empty where the middleware does not tell it
+    :param session: of the alert
+    :param names: full node names of the publishers in the graph, by GID
+    :param watched: full name of the supervisor
+    :param sessions: heard on the state of the supervisor; they decide without a GID alone
+    """
+    if not publisher:
+        return True if session in sessions else None
+    name = names.get(publisher)
+    return None if name is None else name == watched
 
 
 def rotate(

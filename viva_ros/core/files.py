@@ -37,7 +37,13 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     :param write: writes the whole file to the path of its argument
     :raises OSError: if the write fails; the temporary file is deleted, the old file unchanged
     """
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # such as /dev/null
+        raise OSError(errno.EEXIST, 'Not a regular file', str(path))
+    try:
+        handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     os.close(handle)
     temporary = Path(name)
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
+from viva_ros.core.files import replace_atomically
 from viva_ros.core.foreign_text import plotted
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
@@ -42,7 +43,7 @@ def draw(results: Mapping[str, Sequence[Result]], camera_only: Collection[str], 
         panels = figure.subplots(1, len(results), squeeze=False)[0]
         for axes, (each, found) in zip(panels, results.items(), strict=True):
             _draw_progress(axes, found, each)
-    figure.savefig(out, dpi=110)
+    replace_atomically(out, lambda part: figure.savefig(part, format='png', dpi=110))
 
 
 def _draw_progress(axes: Any, rows: Sequence[Result], name: str) -> None:
@@ -145,7 +146,7 @@ def draw_surrogates(results: Mapping[str, Sequence[SurrogateResult]], out: Path)
     panels[0, 0].set_ylabel('value, median; first engine: each')
     panels[1, 0].set_ylabel('share with an alarm')
     panels[1, 0].legend(frameon=False, loc='upper left')
-    figure.savefig(out, dpi=90)
+    replace_atomically(out, lambda part: figure.savefig(part, format='png', dpi=90))
 
 
 def _at(row: Result, times: Array) -> Array:

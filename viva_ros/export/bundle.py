@@ -24,6 +24,7 @@ import torch
 
 from viva_ros.console.provenance import command_line, versions
 from viva_ros.core.errors import EngineError
+from viva_ros.core.files import write_atomically
 from viva_ros.core.settings import setting, validate
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import BACKENDS, is_installed, runs_onnx
@@ -319,7 +320,7 @@ class BundleStage:
         for name in COPIED:
             shutil.copyfile(self._source / name, self.folder / name)
         if made.name not in COPIED:
-            (self.folder / made.name).write_bytes(made.content)
+            write_atomically(self.folder / made.name, made.content)
         manifest = describe(source, plan.kind, plan.precision, made)
         if plan.build_only:
             manifest = replace(manifest, runs=(plan.kind,))

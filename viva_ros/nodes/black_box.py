@@ -3,12 +3,13 @@
 """
 The black box: an event recorder of the inputs and outputs of monitor and supervisor.
 
-An alert starts a recording. The topics are read from the graph, so no list of cameras is needed.
-A separate process survives a crash of these nodes, and a slow disk does not delay them.
+An alert of the watched supervisor starts a recording; one of another node does not, since each new
+recording may delete an old one. The topics are read from the graph, so no list of cameras is
+needed. A separate process survives a crash of these nodes, and a slow disk does not delay them.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -16,16 +17,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import NodeNameNonExistentError
 
-from viva_ros.core.black_box import MIB, EventRecording, Kept, Ring, rotate
+from viva_ros.core.black_box import MIB, EventRecording, Kept, Ring, is_watched, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
+from viva_ros.core.foreign_text import shown, shown_list
 from viva_ros.core.libraries import remedy
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import to_ns
-from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.convert import publisher_of, to_ns
+from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
 from viva_ros.nodes.main import run
 from viva_ros.nodes.malformed_messages import read
@@ -42,6 +45,7 @@ try:  # optional on a robot's computer
 except ImportError as error:
     MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
+RCLError = rclpy_implementation.RCLError
 VISUALIZATIONS: Final = ('value_plot', 'value_markers', 'value_cloud')  # not recorded
 LATCHED: Final = ('alert', 'episode', 'robot_description')
 ROS_TOPICS: Final = ('/rosout', '/parameter_events', '/clock')
@@ -49,6 +53,11 @@ GRAPH_PERIOD: Final = 1.0  # s, between two queries of the graph
 TICK_PERIOD: Final = 0.2  # s
 MAX_BACKLOG: Final = 2.0  # times limits.memory: a larger backlog ends a recording
 MAX_ALERT_AGE: Final = 5.0  # s: an older alert was latched by an earlier run
+DISCOVERY_TIME: Final = 10.0  # s after an alert: its publisher or session is then known
+MAX_UNDECIDED: Final = 64  # alerts that wait for that
+MAX_SESSIONS: Final = 16  # of the supervisor's state
+MAX_NAMED: Final = 16  # other publishers that the log names
+UNNAMED: Final = '_NODE_NAME_UNKNOWN_'  # in the graph, while a node is discovered
 PATTERN: Final = 'alert_*.mcap'
 ALERT: Final = 'viva_alert'  # name of the metadata record
 
@@ -78,12 +87,18 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         self._latched = {self.resolve_topic_name(name) for name in latched}
         self._types: dict[str, str] = {}
         self._metadata: dict[str, dict[str, str]] = {}
-        self._task = self._fault = self._last_path = ''
+        self._watched = f'{self.get_namespace().rstrip("/")}/{settings.supervisor}'
+        self._fault = self._last_path = ''
+        self._foreign = 0  # alerts of other nodes
+        self._named: set[str] = set()
 
     def start(self) -> None:
         """Begin to buffer messages."""
         self._ring = Ring(self.settings.limits, self._latched)
         self._subscriptions_made: list[Any] = []
+        self._denied: set[str] = set()  # topics that cannot be subscribed to
+        self._sessions: dict[int, None] = {}  # of the supervisor's state, the newest last
+        self._undecided: dict[tuple[bytes, int], tuple[float, str, Alert]] = {}
         self._discover_topics()
         self._timers_made = [
             self.create_timer(GRAPH_PERIOD, self._discover_topics, clock=self.steady),
@@ -116,8 +131,11 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         held = self._ring.size / (1 << 20) if self.active else 0.0
         figures = {
             'topics': len(self._types), 'memory_mib': f'{held:.1f}', 'last': self._last_path,
+            'foreign_alerts': self._foreign,
         }  # fmt: skip
-        report.add('recording', ERROR if self._fault else OK, self._fault or 'ready', figures)
+        denied = denied_text(self._denied) if self.active and self._denied else ''
+        level = ERROR if self._fault else WARN if denied else OK
+        report.add('recording', level, self._fault or denied or 'ready', figures)
 
     def _discover_topics(self) -> None:
         """Subscribe to new topics of monitor and supervisor."""
@@ -131,7 +149,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
                     found |= dict(self.get_subscriber_names_and_types_by_node(*where))
         for topic, types in found.items():
             is_own = topic in ROS_TOPICS or topic.endswith(('transition_event', *VISUALIZATIONS))
-            if topic not in self._types and not is_own:
+            if topic not in self._types and topic not in self._denied and not is_own:
                 self._subscribe(topic, sorted(types, key=is_foreign))
 
     def _subscribe(self, topic: str, types: Sequence[str]) -> None:
@@ -146,12 +164,17 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             text = f'{topic} has the types {", ".join(types)}: {type_name} is recorded'
             self.get_logger().warning(text)
         profile = qos.LATCHED_READER if topic in self._latched else qos.JOINTS
+        store = partial(self._store, topic)
+        try:
+            made = self.create_subscription(kind, topic, store, profile, raw=True)
+        except RCLError as error:  # as SROS2 answers without a permission
+            self._denied.add(topic)
+            self.get_logger().error(f'{denied_text([topic])} ({shown(error)})')
+            return
         self._types[topic] = type_name
-        self._subscriptions_made.append(
-            self.create_subscription(kind, topic, partial(self._store, topic), profile, raw=True)
-        )
+        self._subscriptions_made.append(made)
 
-    def _store(self, topic: str, cdr: bytes) -> None:
+    def _store(self, topic: str, cdr: bytes, info: Mapping[str, Any]) -> None:
         now = int(self.get_clock().now().nanoseconds)
         message = Kept(topic, time.monotonic(), now, bytes(cdr))
         self._ring.add(message)
@@ -164,7 +187,13 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if self._types[topic] == 'viva_ros/msg/Alert':
             alert = read(self, topic, message.cdr, Alert)
             if alert is not None:
-                self._on_alert(alert, now)
+                self._on_alert(topic, alert, publisher_of(info), now)
+        if self._types[topic] == 'viva_ros/msg/SupervisorState':
+            state = read(self, topic, message.cdr, SupervisorState)
+            if state is not None:
+                self._sessions.pop(int(state.session_id), None)
+                self._sessions[int(state.session_id)] = None
+                drop_oldest(self._sessions, MAX_SESSIONS)
 
     def _update_metadata(self, topic: str) -> None:
         """Store the QoS of a topic's publishers: they may have ended when a recording begins."""
@@ -174,14 +203,54 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if self._writer is not None:
             self._writer.describe(topic, self._metadata[topic])
 
-    def _on_alert(self, alert: Alert, now: int) -> None:
+    def _on_alert(self, topic: str, alert: Alert, publisher: bytes, now: int) -> None:
         is_fresh = abs(now - to_ns(alert.header.stamp)) <= MAX_ALERT_AGE * 1e9
         if not is_fresh or not is_alarming(alert.level, alert.kind):
             return
-        if self._writer is not None:
+        if not self._decide(topic, alert, publisher):
+            waiting = (time.monotonic(), topic, alert)
+            self._undecided.setdefault((publisher, int(alert.session_id)), waiting)
+            drop_oldest(self._undecided, MAX_UNDECIDED)
+
+    def _decide_again(self) -> None:
+        """Decide on alerts whose publisher or session is known now."""
+        for key, (since, topic, alert) in list(self._undecided.items()):
+            if self._decide(topic, alert, key[0]):
+                del self._undecided[key]
+            elif time.monotonic() - since > DISCOVERY_TIME:
+                del self._undecided[key]
+                self._reject(topic, alert, 'a node that is not known')
+
+    def _decide(self, topic: str, alert: Alert, publisher: bytes) -> bool:
+        """Record an alert of the watched supervisor, refuse another; False if not known yet."""
+        names = {
+            key_of(one.endpoint_gid): f'{one.node_namespace.rstrip("/")}/{one.node_name}'
+            for one in self.get_publishers_info_by_topic(topic) if one.node_name != UNNAMED
+        }  # fmt: skip
+        found = is_watched(
+            key_of(publisher), int(alert.session_id), names, self._watched, self._sessions.keys()
+        )
+        if found is None:
+            return False
+        if not found:
+            self._reject(topic, alert, names[key_of(publisher)])
+        elif self._writer is not None:
             self._recording.extend(time.monotonic())
         else:
-            self._begin(alert, now)
+            self._begin(alert, int(self.get_clock().now().nanoseconds))
+        return True
+
+    def _reject(self, topic: str, alert: Alert, name: str) -> None:
+        """Count an alert of another node, which is not recorded; log each name once."""
+        self._foreign += 1
+        if name in self._named or len(self._named) >= MAX_NAMED:
+            return
+        self._named.add(name)
+        self.get_logger().warning(
+            f'alerts on {topic} of {shown(name)}, session {alert.session_id}, are not recorded: '
+            f'only those of {self._watched} are; end that node, or set the parameter supervisor '
+            'to its name'
+        )
 
     def _begin(self, alert: Alert, now: int) -> None:
         stamp = datetime.fromtimestamp(now * 1e-9, UTC)
@@ -208,6 +277,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def _tick(self) -> None:
         self._report_closed()
+        self._decide_again()
         if self._writer is None:
             return
         if self._writer.error is not None:
@@ -264,9 +334,28 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         self.get_logger().error(self._fault, throttle_duration_sec=5.0)
 
 
+def denied_text(topics: Iterable[str]) -> str:
+    """Return the text for topics that the middleware lets this node not subscribe to."""
+    return (
+        f'not recorded: {shown_list(sorted(topics))}, which cannot be subscribed to: allow the '
+        'black box to subscribe in the SROS2 policy, then deactivate and activate it'
+    )
+
+
 def is_foreign(type_name: str) -> bool:
     """Return whether a type is not of this package; another node can publish on our topics."""
     return not type_name.startswith('viva_ros/')
+
+
+def key_of(gid: Sequence[int]) -> bytes:
+    """Return a GID without the padding of some releases."""
+    return bytes(gid).rstrip(b'\0')
+
+
+def drop_oldest(held: dict[Any, Any], count: int) -> None:
+    """Delete the oldest entries of a dict beyond a number."""
+    while len(held) > count:
+        del held[next(iter(held))]
 
 
 def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:

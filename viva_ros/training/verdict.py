@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.console.palette import BLUE, GREY, ORANGE
+from viva_ros.core.files import replace_atomically
 from viva_ros.core.foreign_text import plotted
 from viva_ros.data.episode import RETRY_TIME
 from viva_ros.model import checkpoint
@@ -232,4 +233,4 @@ def draw(curve: Curve, stage: str, best: int, path: Path) -> None:
             lines.append(axes.axvline(best, color=ORANGE, lw=1.4, ls='--',
                                       label=f'kept: step {best:d}'))  # fmt: skip
     axes.legend(handles=lines, frameon=False, loc='upper right')
-    figure.savefig(path, dpi=120)
+    replace_atomically(path, lambda part: figure.savefig(part, format='png', dpi=120))

@@ -14,6 +14,7 @@ from matplotlib.patches import ConnectionPatch
 from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.events import Level
+from viva_ros.core.files import replace_atomically
 from viva_ros.core.foreign_text import plotted
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.open import open_recording
@@ -224,9 +225,11 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     """
     Draw a recording.
 
+    :param out: an image file; its folder must exist
     :param engine: folder of the engine that estimates values if none were recorded
     :returns: losses of the recording, as sentences
     :raises RecordingError: if the recording cannot be read, or is empty
+    :raises OSError: if the file cannot be written, with its name
     """
     recording = open_recording(path)
     content = _content(recording, engine)
@@ -246,7 +249,8 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     draw_pictures(strip, below, recording, content)
     text = title(content) + ('  |  damaged: parts are lost' if recording.losses else '')
     figure.suptitle(plotted(text, TITLE), x=0.06, ha='left', fontsize=14, fontweight='bold')
-    figure.savefig(out, dpi=100)
+    kind = out.suffix[1:] or 'png'
+    replace_atomically(out, lambda part: figure.savefig(part, format=kind, dpi=100))
     return recording.losses
 
 
