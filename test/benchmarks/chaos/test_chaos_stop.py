@@ -13,7 +13,7 @@ import psutil
 import pytest
 from mcap.reader import make_reader
 
-from benchmarks.chaos import main as chaos
+from benchmarks.chaos import main
 from benchmarks.chaos.processes import ENDS, Cell, wait_until
 from benchmarks.chaos.runner import Runner, Stopped
 from benchmarks.chaos.schedule import Planned
@@ -32,9 +32,9 @@ def test_signal_stops_the_run_and_the_folder_is_named(monkeypatch, tmp_path, cap
         raise Stopped
 
     before = signal.getsignal(number)
-    monkeypatch.setattr(chaos, 'run', run)
-    monkeypatch.setattr(chaos.tempfile, 'mkdtemp', lambda prefix: str(tmp_path))
-    assert chaos.main(['--out', str(tmp_path / 'figures/chaos.json')]) == 130
+    monkeypatch.setattr(main, 'run', run)
+    monkeypatch.setattr(main.tempfile, 'mkdtemp', lambda prefix: str(tmp_path))
+    assert main.main(['--out', str(tmp_path / 'figures/chaos.json')]) == 130
     assert f'stopped; recording (chaos.mcap) and logs so far are in {tmp_path}' in (
         capsys.readouterr().err
     )
@@ -79,7 +79,7 @@ def test_cell_ends_second_nodes_and_restarted_sources_and_its_recorder_last(monk
 @pytest.mark.fast
 def test_invalid_argument_is_refused_before_the_run(tmp_path, capsys, line):
     with pytest.raises(SystemExit, match='2'):
-        chaos.parse(['--out', str(tmp_path / 'x.json'), *line])
+        main.parse(['--out', str(tmp_path / 'x.json'), *line])
     assert line[0] in capsys.readouterr().err
 
 
