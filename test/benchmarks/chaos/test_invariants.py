@@ -256,6 +256,14 @@ def test_growth_of_memory_and_handles_is_found():
     assert found(invariants.flat_memory, lives(20.0, 5, seconds=30)) == [], 'too short a life'
 
 
+def test_handles_that_garbage_collection_frees_are_no_growth():
+    still = lives(0.0, 0)
+    saw = [replace(one, handles=40 + (row + 12) % 16) for row, one in enumerate(still.samples)]
+    assert found(invariants.flat_memory, replace(still, samples=saw)) == []
+    grown = [replace(one, handles=one.handles + row // 20) for row, one in enumerate(saw)]
+    assert found(invariants.flat_memory, replace(still, samples=grown))
+
+
 def test_lives_of_two_processes_are_judged_apart():
     first, second = lives(0.0, 0), lives(0.0, 0)
     later = [replace(one, at=one.at + 200.0, pid=8, memory=900.0) for one in second.samples]
