@@ -1,19 +1,16 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lock files, SBOM, licences and the audit of the dependencies."""
+"""Lock files, SBOM and licences of the dependencies."""
 
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.supply_chain import audit, locks
+from scripts.supply_chain import locks
 
 pytestmark = pytest.mark.fast
 FOLDER = locks.ROOT / 'requirements'
@@ -24,15 +21,6 @@ OF_CUDA = re.compile(r'torch|triton|cuda-|nvidia-')
 def licences() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((FOLDER / 'licences.json').read_text())
     return found
-
-
-def advisory(events: list[Mapping[str, str]], versions: tuple[str, ...] = ()) -> dict[str, Any]:
-    ranges = [{'type': 'ECOSYSTEM', 'events': events}] if events else []
-    return {
-        'id': 'PYSEC-1', 'modified': '2026-11-30T00:00:00Z',
-        'affected': [{'package': {'ecosystem': 'PyPI', 'name': 'Py_Yaml'}, 'ranges': ranges,
-                      'versions': list(versions)}],
-    }  # fmt: skip
 
 
 def test_locks_are_made_from_the_present_requirements() -> None:
@@ -90,6 +78,14 @@ def test_each_lock_entry_has_a_hash_and_one_version() -> None:
     assert not faults, faults
 
 
+def test_package_outside_of_the_locks_is_installed_by_hash() -> None:
+    entries = locks.parse((FOLDER / 'fuzz.txt').read_text(encoding='utf-8'))
+    assert [one.name for one in entries] == ['atheris'] and all(one.hashes for one in entries)
+    text = (locks.ROOT / 'scripts/fuzz').read_text(encoding='utf-8')
+    (line,) = re.findall('pip install (.*)', text.replace('\\\n', ''))
+    assert '--no-deps --require-hashes' in line and 'requirements/fuzz.txt' in line
+
+
 def test_locks_name_neither_an_index_nor_a_path() -> None:
     for path in [*locks.FOLDER.iterdir(), FOLDER / 'sbom.cdx.json', FOLDER / 'licences.json']:
         text = path.read_text(encoding='utf-8').replace('http://cyclonedx.org/schema/', '')
@@ -122,10 +118,18 @@ def test_licences_and_sbom_have_each_locked_version() -> None:
     # Others are not installed on Linux, such as those of Pyodide.
     left_out = {name for name, _ in locked.keys() - rows.keys()}
     assert left_out == {name for name in left_out if 'jsfetch' in name}
+    page = (locks.ROOT / 'docs/dependencies.md').read_text(encoding='utf-8')
+    assert f'counts {len(locked)} versions, the SBOM {len(rows)} components' in page
+    assert all(f'`{name}`' in page for name in left_out)
     content = json.loads((FOLDER / 'sbom.cdx.json').read_text())
     assert (content['bomFormat'], content['specVersion']) == ('CycloneDX', '1.6')
     assert 'timestamp' not in content['metadata']
     assert {(one['name'], one['version']) for one in content['components']} == set(rows)
+    assert all(
+        {(two['alg'], two['content']) for two in one['hashes']}
+        == {('SHA-256', digest) for digest in locks.hashes()[one['name'], one['version']]}
+        for one in content['components']
+    )
     assert all(one['purl'] == f'pkg:pypi/{one["name"]}@{one["version"]}'
                for one in content['components'])  # fmt: skip
 
@@ -136,59 +140,3 @@ def test_licence_page_has_each_package_once() -> None:
         line = f'| {row["name"]} | {row["version"]} | {row["licence"]} | {row["kind"]} |'
         assert page.count(line) == 1, line
         assert row['kind'] == 'unknown' or row['source'], row
-
-
-def test_audit_finds_versions_within_a_range() -> None:
-    events = [{'introduced': '5.1'}, {'fixed': '5.4'}, {'introduced': '6.0'},
-              {'last_affected': '6.0.1'}]  # fmt: skip
-    database = audit.Database((advisory(events),), None)
-    versions = ('5.0', '5.1', '5.3.9', '5.4', '5.9', '6.0', '6.0.1', '6.0.2')
-    found = database.findings([('py-yaml', version) for version in versions])
-    assert [one.version for one in found] == ['5.1', '5.3.9', '6.0', '6.0.1']
-    assert found[0].fixed == ('5.4',)
-
-
-def test_audit_finds_listed_versions_of_other_spelling() -> None:
-    database = audit.Database((advisory([], ('1.0', '1.2')),), None)
-    found = database.findings([('py-yaml', '1.2'), ('py-yaml', '1.1'), ('other', '1.0')])
-    assert [(one.package, one.version) for one in found] == [('py-yaml', '1.2')]
-
-
-def test_audit_reads_a_folder_and_leaves_out_withdrawn_advisories(tmp_path: Path) -> None:
-    (tmp_path / 'vulns').mkdir()
-    kept, gone = advisory([{'introduced': '0'}]), advisory([{'introduced': '0'}])
-    gone |= {'id': 'PYSEC-2', 'withdrawn': '2026-01-01T00:00:00Z'}
-    (tmp_path / 'vulns/a.yaml').write_text(yaml.safe_dump(kept))
-    (tmp_path / 'vulns/b.json').write_text(json.dumps(gone))
-    database = audit.read_database(tmp_path)
-    assert [one['id'] for one in database.advisories] == ['PYSEC-1']
-    assert database.newest is not None and database.newest.year == 2026
-    assert database.findings([('py-yaml', '9.9')])
-
-
-@pytest.mark.parametrize(('modified', 'code'), [('2999-01-01T00:00:00Z', 0), ('2020-01-01', 3)])
-def test_audit_without_a_current_database_is_not_sound(
-    tmp_path: Path, monkeypatch, capsys, modified: str, code: int
-) -> None:
-    shown = []
-    monkeypatch.setattr(audit, 'show_ages', lambda pins, now: shown.append(len(pins)))
-    one = advisory([{'introduced': '0'}, {'fixed': '1'}]) | {'modified': modified}
-    (tmp_path / 'a.json').write_text(json.dumps(one))
-    assert audit.main(['--database', str(tmp_path)]) == code
-    assert len(shown) == (code == 3)
-    assert ('No current database' in capsys.readouterr().out) == (code == 3)
-
-
-def test_audit_without_an_answer_of_the_index_is_not_sound(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(audit, 'show_ages', lambda pins, now: None)
-    monkeypatch.setattr(audit, 'ask_index', lambda pins: ([], [name for name, _ in pins]))
-    assert audit.main([]) == audit.NO_DATABASE
-    assert '--database FOLDER' in capsys.readouterr().out
-
-
-def test_audit_with_a_finding_fails_and_names_the_remedy(monkeypatch, capsys) -> None:
-    fault = audit.Finding('rich', '15.0.0', 'PYSEC-3', ('15.0.1',))
-    monkeypatch.setattr(audit, 'ask_index', lambda pins: ([fault], []))
-    assert audit.main([]) == audit.VULNERABLE
-    out = capsys.readouterr().out
-    assert 'rich 15.0.0: PYSEC-3' in out and '15.0.1' in out and 'scripts/lock --upgrade' in out

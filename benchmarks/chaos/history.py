@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+TASK: Final = 'tray_lift'  # of calibration, supervisor and robot
+OTHER_TASK: Final = 'cube_transfer'  # that the engine knows, too
 #: Levels, as in Alert.
 OK, UNKNOWN, WARN, ALARM, NEEDS_OPERATOR, LATCHED, PAUSED = range(7)
 
@@ -24,6 +26,7 @@ class RecordedValue:
     :param node: of its publisher; '' if it was not discovered
     :param publisher: its identity in the middleware
     :param session: of the monitor; 0 if the message has none
+    :param task: that it judges
     """
 
     at: float
@@ -34,6 +37,7 @@ class RecordedValue:
     node: str = 'monitor'
     publisher: str = 'a'
     session: int = 0
+    task: str = TASK
 
 
 @dataclass(frozen=True)

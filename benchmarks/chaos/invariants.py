@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.chaos.history import ALARM, OK, Disturbance, History, RecordedValue
+from benchmarks.chaos.history import ALARM, OK, TASK, Disturbance, History, RecordedValue
 from viva_ros.core.detection.rules import RULES
 
 NODES: Final = ('monitor', 'supervisor', 'black_box')
@@ -179,15 +179,16 @@ def never_ok_unjudged(history: History, limits: Limits) -> Iterable[Violation]:
 
 
 def _ok_without_values(history: History, limits: Limits) -> Iterable[Violation]:
-    """Yield the times at which the level is OK long after the last known value of a monitor."""
-    known = [one.at for one in history.values if one.known and one.node == 'monitor']
+    """Yield the times at which the level is OK long after the last known value of the task."""
+    known = [one.at for one in history.values
+             if one.known and one.node == 'monitor' and one.task == TASK]  # fmt: skip
     for begin, end in history.spans_of(OK):
         row = bisect_left(known, begin)
         heard = [known[row - 1] if row else history.begin, *known[row : bisect_left(known, end)]]
         for at, following in zip(heard, [*heard[1:], end], strict=True):
             since = max(begin, at + limits.unknown + history.allowance(at, following))
             if since < following and not _supervisor_is_gone(history, since, following):
-                text = f'OK {following - at:.2f} s after the last known value of the monitor'
+                text = f'OK {following - at:.2f} s after the last known value of {TASK!r}'
                 yield Violation('never OK unjudged', since, text)
 
 
@@ -212,11 +213,12 @@ def flat_memory(history: History, limits: Limits) -> Iterable[Violation]:
         if slope > limit:
             text = f'{node} ({pid}) grows by {slope:.2f} MiB per minute, limit {limit:.2f}'
             yield Violation('flat memory', warm[0].at, text)
-        tenth = max(1, len(warm) // 10)
-        first, last = (float(np.median([one.handles for one in part]))
-                       for part in (warm[:tenth], warm[-tenth:]))  # fmt: skip
+        # The fewest: garbage collection frees those of an engine that was exchanged, in time.
+        fifth = max(1, len(warm) // 5)
+        first, last = (min(one.handles for one in part)
+                       for part in (warm[:fifth], warm[-fifth:]))  # fmt: skip
         if last > first + limits.handles:
-            text = f'{node} ({pid}) has {first:.0f} handles at first, {last:.0f} at last'
+            text = f'{node} ({pid}) has {first} handles at first, {last} at last'
             yield Violation('flat memory', warm[0].at, text)
 
 

@@ -6,10 +6,14 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,36 +28,69 @@ from benchmarks.chaos.invariants import (
     violations,
 )
 from benchmarks.chaos.processes import Cell
-from benchmarks.chaos.runner import Runner, make_engine
-from benchmarks.chaos.schedule import draw
+from benchmarks.chaos.runner import Runner, Stopped, make_engine
+from benchmarks.chaos.schedule import KINDS, draw
 from viva_ros.core.files import write_atomically
 
 SHOWN = 40  # violations in the report, of each invariant
+STOPPED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; exit code 1 if an invariant is broken."""
+    """
+    Run; exit code 1 if an invariant is broken, 130 if a signal has stopped the run.
+
+    Logs and recording are deleted after a whole run without --keep, and kept after any other.
+    """
     args = parse(argv)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='viva_chaos_') as place:
-        folder = args.keep or Path(place)
-        folder.mkdir(parents=True, exist_ok=True)
-        history = run(folder, 60.0 * args.minutes, args.seed, args.sim_time)
-    found = violations(history, Limits())
-    content = report(history, found, args)
-    write_atomically(args.out, json.dumps(content, indent=1) + '\n')
-    write_atomically(args.out.with_suffix('.md'), markdown(content))
-    plot.draw(history, found, args.out.with_suffix('.png'))
+    folder = args.keep or Path(tempfile.mkdtemp(prefix='viva_chaos_'))
+    try:
+        with stopping() as stopped:
+            history = run(
+                folder, 60.0 * args.minutes, args.seed, args.sim_time, args.kinds, stopped
+            )
+        found = violations(history, Limits())
+        content = report(history, found, args)
+        write_atomically(args.out, json.dumps(content, indent=1) + '\n')
+        write_atomically(args.out.with_suffix('.md'), markdown(content))
+        plot.draw(history, found, args.out.with_suffix('.png'))
+    except (Stopped, KeyboardInterrupt):
+        print(f'scripts/chaos: stopped; recording (chaos.mcap) and logs so far are in {folder}, '
+              'no figures were written', file=sys.stderr)  # fmt: skip
+        return STOPPED
+    if args.keep is None:
+        shutil.rmtree(folder)
     print(markdown(content))
     return 1 if found else 0
 
 
-def run(folder: Path, seconds: float, seed: int, sim_time: bool = False) -> History:
-    """Disturb a new cell in a folder; return the history."""
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Set an event on a signal: an exception at any place would leave processes behind."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in SIGNALS}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(
+    folder: Path, seconds: float, seed: int, sim_time: bool = False, kinds: Sequence[str] = (),
+    stopped: threading.Event | None = None,
+) -> History:  # fmt: skip
+    """
+    Disturb a new cell in a folder; return the history.
+
+    :param kinds: of disturbances; empty: all
+    :raises Stopped: if the event ``stopped`` is set; the cell has ended then
+    """
     engine, calibration = make_engine(folder)
     cell = Cell(folder, engine, calibration, sim_time)
     try:
-        return Runner(cell, draw(seconds, seed, sim_time)).run(seconds)
+        return Runner(cell, draw(seconds, seed, sim_time, kinds), stopped).run(seconds)
     finally:
         cell.end()
 
@@ -67,6 +104,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='Seed of the disturbances (default: %(default)s)')  # fmt: skip
     parser.add_argument('--sim-time', action='store_true',
                         help='Let the nodes follow /clock, which then jumps, too')  # fmt: skip
+    parser.add_argument('--kinds', nargs='+', default=(), metavar='KIND', choices=list(KINDS),
+                        help=f'Disturbances (default: all): {", ".join(KINDS)}')  # fmt: skip
     parser.add_argument('--keep', type=Path,
                         help='Folder for logs and recording (default: deleted)')  # fmt: skip
     parser.add_argument('--out', type=Path, default=Path('benchmarks/results/chaos.json'),
@@ -74,6 +113,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 0.8 <= args.minutes <= 1440.0:
         parser.error(f'--minutes is {args.minutes:g}, must be from 0.8 to 1440')
+    if 'clock' in args.kinds and not args.sim_time:
+        parser.error("--kinds has 'clock', which no node follows: add --sim-time")
+    for name, folder in (('--out', args.out.parent), ('--keep', args.keep)):
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f'{name}: the folder {folder} cannot be made ({error}): name another')
     return args
 
 

@@ -4,10 +4,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +19,14 @@ import yaml
 from benchmarks.chaos.history import Sample
 from viva_ros.bringup.processes import environment
 from viva_ros.core.child_process import python_child
+from viva_ros.engine.usage import signal_at_end_of_parent
 
 NODES: Final = ('monitor', 'supervisor', 'black_box')
 SOURCES: Final = ('head', 'wrist', 'robot')
 ENGINE: Final = 'engine'
+#: Order in which processes end; sources of the robot and second nodes have OTHERS.
+ENDS: Final[Mapping[str, int]] = {'launch': 0, 'stranger': 2, 'recorder': 3}
+OTHERS: Final = 1
 RESTART: Final = 1.0  # s, of a source of the robot
 #: Parameters of the nodes: many retries, and a robot whose reports are missed at once.
 PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -54,6 +60,7 @@ class Cell:
             filter(None, [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')])
         )
         self._sources: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._gone: dict[str, float] = {}
         self.told: list[dict[str, Any]] = []  # of the stranger
         self.is_ok = False
@@ -81,12 +88,16 @@ class Cell:
     def _start(self, name: str, module: str, *arguments: object) -> subprocess.Popen[bytes]:
         is_piped = name in ('recorder', 'stranger')
         with (self.folder / f'{name}.log').open('ab') as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 **python_child(module, *arguments, env=self._env),
                 stdin=subprocess.PIPE if is_piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if is_piped else log,
                 stderr=log if is_piped else subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C goes to this process, which ends the others
+                preexec_fn=partial(signal_at_end_of_parent, signal.SIGINT),  # a SIGKILL
             )  # fmt: skip
+        self._started.append((name, process))
+        return process
 
     def _start_source(self, name: str) -> None:
         use = ['--ros-args', '-p', 'use_sim_time:=true'] if self._sim_time else []
@@ -156,8 +167,8 @@ class Cell:
             self._stranger.stdin.flush()
 
     def end(self) -> None:
-        """End all processes, the launch first and the recorder last."""
-        for process in (self.launch, *self._sources.values(), self._stranger, self._recorder):
+        """End all processes, the launch first and the recorder last; also second nodes."""
+        for _, process in sorted(self._started, key=lambda one: ENDS.get(one[0], OTHERS)):
             end(process)
 
     def _follow(self, process: subprocess.Popen[bytes], note: Any) -> None:

@@ -80,7 +80,7 @@ def _add(
             found.values.append(RecordedValue(
                 at, from_time(content.header.stamp), content.status == content.STATUS_OK,
                 float(content.value), inputs, node, publisher,
-                int(getattr(content, 'session_id', 0)),
+                int(getattr(content, 'session_id', 0)), content.task,
             ))  # fmt: skip
         case '/alert':
             found.alerts.append(RecordedAlert(

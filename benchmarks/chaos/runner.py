@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a schedule of disturbances against a cell, and returns the history of the run."""
 
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
-from benchmarks.chaos.history import Disturbance, History, Sample
+from benchmarks.chaos.history import OTHER_TASK, TASK, Disturbance, History, Sample
 from benchmarks.chaos.processes import Cell, end, wait_until
 from benchmarks.chaos.recording import look_at_files, read, two_monitors
 from benchmarks.chaos.schedule import Planned
+from viva_ros.engine.usage import signal_at_end_of_parent
 
 TICK: Final = 0.1  # s
 START: Final = 120.0  # s, for the first value at level OK
@@ -23,8 +28,12 @@ BURNERS: Final = 2
 SMALL: Final = 20_000  # bytes that a file may have on a full disk
 OF_STRANGER: Final = (
     'flood', 'replayed_values', 'unknown_values', 'foreign_values', 'second_camera',
-    'second_joints', 'parameters', 'clock',
+    'second_joints', 'parameters', 'clock', 'foreign_episode',
 )  # fmt: skip
+
+
+class Stopped(Exception):  # noqa: N818, no error
+    """A run was stopped from outside."""
 
 
 class Runner:
@@ -32,10 +41,14 @@ class Runner:
     Executes a schedule.
 
     :param cell: is running
+    :param stopped: an event that stops the run; None: nothing does
     """
 
-    def __init__(self, cell: Cell, plan: Sequence[Planned]) -> None:
+    def __init__(
+        self, cell: Cell, plan: Sequence[Planned], stopped: threading.Event | None = None
+    ) -> None:
         self._cell, self._plan = cell, list(plan)
+        self._stopped = stopped or threading.Event()
         self._done: list[Disturbance] = []
         self._open: list[tuple[float, Callable[[], bool]]] = []  # due time, and what is then done
         self._samples: list[Sample] = []
@@ -47,20 +60,30 @@ class Runner:
         Run the schedule, wait for the recovery, end the cell, and read the recording.
 
         :raises RuntimeError: if the undisturbed cell never comes to known values at level OK
+        :raises Stopped: if the event is set; all disturbances are over, and the cell has ended
         """
-        if not wait_until(lambda: self._tended() and self._cell.is_ok, START):
+        try:
+            return self._run(seconds)
+        except BaseException:
+            for _, action in self._open:  # wakes stopped processes, ends second nodes and burners
+                action()
             self._cell.end()
+            raise
+
+    def _run(self, seconds: float) -> History:
+        if not wait_until(self._is_ok, START):
             raise RuntimeError(f'no value at level OK in {START:g} s: see {self._cell.folder}')
         begin, due = time.time(), time.monotonic()
         until = due + seconds
         while due < until or self._open:
+            self._check()
             due += TICK
             time.sleep(max(0.0, due - time.monotonic()))
             self._late.append((time.time(), max(0.0, time.monotonic() - due)))
             due = max(due, time.monotonic() - TICK)
             self._step(time.time() - begin)
         quiet = max([begin, *(one.end for one in self._done)])
-        wait_until(lambda: self._tended() and self._cell.is_ok, PATIENCE)
+        wait_until(self._is_ok, PATIENCE)
         time.sleep(1.0)
         finish = time.time()
         self._cell.end()
@@ -91,16 +114,24 @@ class Runner:
                 )
         return found
 
-    def _tended(self) -> bool:
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise Stopped
+
+    def _is_ok(self) -> bool:
+        self._check()
+        self._tend()
+        return self._cell.is_ok
+
+    def _tend(self) -> None:
         now = time.time()
         self._cell.tend(now)
         if now - self._sampled >= 1.0:
             self._sampled = now
             self._samples += self._cell.sample(now)
-        return True
 
     def _step(self, elapsed: float) -> None:
-        self._tended()
+        self._tend()
         while self._plan and self._plan[0].at <= elapsed:
             self._begin(self._plan.pop(0))
         now = time.time()
@@ -193,7 +224,8 @@ class Runner:
 
     def _burn(self, one: Planned, begin: float) -> None:
         line = ['sh', '-c', 'while :; do :; done']
-        burning = [subprocess.Popen(line) for _ in range(BURNERS)]
+        killed = partial(signal_at_end_of_parent, signal.SIGKILL)
+        burning = [subprocess.Popen(line, preexec_fn=killed) for _ in range(BURNERS)]
 
         def stop() -> None:
             for process in burning:
@@ -214,18 +246,20 @@ class Runner:
 
 
 def make_engine(folder: Path) -> tuple[Path, Path]:
-    """Write an engine whose value is the joint 'worth', and its calibration."""
+    """Write an engine whose value is the joint 'worth' for two tasks, and a calibration of one."""
     from support.onnx_engines import FINGERPRINT, write_worth_engine
 
     from viva_ros.core.detection.rules import RuleSettings
     from viva_ros.core.detection.thresholds import Calibration, Threshold
+    from viva_ros.engine.manifest import read_manifest, write_manifest
 
-    write_worth_engine(folder / 'engine')
+    engine = write_worth_engine(folder / 'engine')
+    write_manifest(engine, replace(read_manifest(engine), tasks=(TASK, OTHER_TASK)))
     never = {'no_rise': Threshold(2.0, 2.0), 'floor': Threshold(1.0, 1.0)}  # the largest values
     made = Calibration(
-        FINGERPRINT, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(), 10.0,
+        FINGERPRINT, TASK, 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(), 10.0,
         {'drop': Threshold(0.3, 0.5), **never}, 'by hand',
     )  # fmt: skip
     path = folder / 'calibration.json'
     made.save(path)
-    return folder / 'engine', path
+    return engine, path

@@ -1,7 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A stranger on the domain: floods, values of others, a second camera and second joints, /clock.
+A stranger on the domain.
+
+It sends floods, values and episodes of others, images, joints and /clock.
 
 It reads commands from its input, a line of JSON each: {kind, target, length, seed}; and prints
 'begin' and 'end' with the time of each.
@@ -11,6 +13,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
@@ -20,10 +23,11 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 
+from benchmarks.chaos.history import OTHER_TASK, TASK
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_image, to_joint_state, to_time
@@ -45,6 +49,9 @@ NONSENSE: Final = (
 )
 HIGH_RATE: Final = 0.001  # s, period of a flood
 VALUE_RATE: Final = 0.1  # s
+EPISODE_RATES: Final = (0.25, 2.0)  # s
+FOREIGN: Final = 'foreign-'  # begin of the ids of episodes
+OTHER_TASKS: Final = (OTHER_TASK, 'no_such_task')
 STEP: Final = 0.02  # s, of /clock
 JUMPS: Final = {'negative': None, 'back': -30.0, 'ahead': 30.0, 'still': 0.0}  # s
 
@@ -83,7 +90,12 @@ class Stranger:
     def __init__(self, sim_time: bool) -> None:
         self._node = rclpy.create_node('stranger')
         self._heard: list[Any] = []
-        self._node.create_subscription(Value, 'value', self._note, qos.RELIABLE)
+        self._episode = ''  # id of that of the supervisor
+        # Raw: a message of its own flood would end the executor.
+        self._node.create_subscription(Value, 'value', self._note, qos.RELIABLE, raw=True)
+        self._node.create_subscription(
+            Episode, 'episode', self._note_episode, qos.LATCHED_READER, raw=True
+        )
         self._clock = SimulatedClock(self._node) if sim_time else None
         self._lock = threading.Lock()
 
@@ -96,8 +108,15 @@ class Stranger:
         for line in sys.stdin:
             threading.Thread(target=self._execute, args=(json.loads(line),), daemon=True).start()
 
-    def _note(self, message: Any) -> None:
-        self._heard = [*self._heard[-200:], message]
+    def _note(self, cdr: bytes) -> None:
+        with suppress(Exception):
+            self._heard = [*self._heard[-200:], deserialize_message(cdr, Value)]
+
+    def _note_episode(self, cdr: bytes) -> None:
+        """Note the id of the supervisor; this node hears itself, too."""
+        with suppress(Exception):
+            message = deserialize_message(cdr, Episode)
+            self._episode = message.id if message.task == TASK else self._episode
 
     def _execute(self, command: dict[str, Any]) -> None:
         kind, target = command['kind'], command['target']
@@ -126,9 +145,15 @@ class Stranger:
             for message in self._messages(kind, message_kind, random, count, seen):
                 publisher.publish(message)
             count += 1
-            time.sleep(HIGH_RATE if kind == 'flood' else VALUE_RATE)
+            time.sleep(self._period(kind, random))
         self._tell('end', command)
         self._node.destroy_publisher(publisher)
+
+    def _period(self, kind: str, random: Random) -> float:
+        """Return the time to the next message, s."""
+        if kind == 'foreign_episode':
+            return random.uniform(*EPISODE_RATES)
+        return HIGH_RATE if kind == 'flood' else VALUE_RATE
 
     def _set_nonsense(self, target: str, random: Random) -> None:
         name, value = random.choice(NONSENSE)
@@ -150,6 +175,12 @@ class Stranger:
             return [to_image(np.full((32, 32, 3), count % 99 + 60, np.uint8), now, 'head')]
         if kind == 'second_joints':
             return [to_joint_state({'worth': 0.0, 'other': 0.0}, now)]
+        if kind == 'foreign_episode':  # by turns the id of the supervisor, and another
+            name = self._episode if count % 2 == 0 else f'{FOREIGN}{count}'
+            return [Episode(
+                header=header(now), id=name, task=random.choice(OTHER_TASKS), executing=True,
+                reason='of a stranger',
+            )]  # fmt: skip
         return self._values(kind, now, count, seen)
 
     def _values(self, kind: str, now: int, count: int, seen: list[Any]) -> list[Any]:
@@ -165,7 +196,7 @@ class Stranger:
             message.reason_kind, message.reason = 'stale', 'of a stranger'
         else:
             message.status, message.value = Value.STATUS_OK, 0.9 if count % 40 < 20 else -0.9
-            message.episode_id = f'foreign-{count // 40}'
+            message.episode_id = f'{FOREIGN}{count // 40}'
         message.engine = '0f' * 8 if kind == 'unknown_values' else message.engine
         return [message]
 

@@ -3,10 +3,12 @@
 """
 Compare the locked versions with known vulnerabilities.
 
-The advisories are those of a folder in the OSV format, or of the package index, by pip-audit.
-Without a database, or with one older than 30 days, the ages of all locked versions are listed: a
-version without a known vulnerability is then not known to be sound. Exit code 0: no vulnerability
-is known; 1: one is known; 3: there is no current database.
+The advisories are those of a folder in the OSV format, or of the package index, by pip-audit. A
+version without a known vulnerability is not known to be sound without a database, or with one that
+is older than 30 days, from the future, or without an advisory of PyPI: the ages of all locked
+versions are listed then. Exit code 0: no vulnerability is known; 1: one is known; 2: the arguments
+or a file of the database are invalid; 3: there is no current database; 4: an advisory of a locked
+package cannot be evaluated.
 """
 
 import argparse
@@ -15,152 +17,37 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from scripts.supply_chain import locks
+from scripts.supply_chain.advisories import (
+    AdvisoryError,
+    Database,
+    Finding,
+    Pin,
+    Unevaluated,
+    read_database,
+)
 
-STALE: Final = 30  # days
-SOUND, VULNERABLE, NO_DATABASE = 0, 1, 3
-Pin = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """
-    A known vulnerability of a locked version.
-
-    :param identifier: of the advisory
-    :param fixed: versions without it; empty if none is known
-    """
-
-    package: str
-    version: str
-    identifier: str
-    fixed: tuple[str, ...]
+STALE: Final = timedelta(days=30)
+FUTURE: Final = timedelta(days=1)  # time zones, and clocks that are not set
+SOUND, VULNERABLE, NO_DATABASE, NOT_EVALUATED = 0, 1, 3, 4
 
 
-@dataclass(frozen=True)
-class Database:
-    """
-    Advisories of a folder.
-
-    :param advisories: in the OSV format
-    :param newest: the latest time of a change; None without an advisory
-    """
-
-    advisories: tuple[Mapping[str, Any], ...]
-    newest: datetime | None
-
-    def findings(self, pins: Iterable[Pin]) -> list[Finding]:
-        """Return the vulnerabilities of versions."""
-        by_name: dict[str, list[str]] = {}
-        for name, version in pins:
-            by_name.setdefault(name, []).append(version)
-        found = []
-        for advisory in self.advisories:
-            for affected in advisory.get('affected') or ():
-                package = affected.get('package') or {}
-                if package.get('ecosystem') != 'PyPI':
-                    continue
-                name = canonicalize_name(str(package.get('name', '')))
-                found += [
-                    Finding(name, version, str(advisory.get('id')), tuple(fixes(affected)))
-                    for version in by_name.get(name, ())
-                    if is_affected(version, affected)
-                ]
-        return sorted(set(found), key=lambda one: (one.package, one.version, one.identifier))
-
-
-def is_affected(version: str, affected: Mapping[str, Any]) -> bool:
-    """Return whether a version is listed, or within a range of versions, of an advisory."""
-    if version in map(str, affected.get('versions') or ()):
-        return True
-    ranges = affected.get('ranges') or ()
-    return any(one.get('type') == 'ECOSYSTEM' and _within(version, one) for one in ranges)
-
-
-def _within(version: str, limits: Mapping[str, Any]) -> bool:
-    """Return whether a version is within the events of a range: the last one before it counts."""
-    one, inside = Version(version), False
-    for kind, limit in _events(limits):
-        if kind == 'introduced' and (limit is None or limit <= one):
-            inside = True
-        if kind == 'fixed' and limit is not None and limit <= one:
-            inside = False
-        if kind == 'last_affected' and limit is not None and limit < one:
-            inside = False
-    return inside
-
-
-def _events(limits: Mapping[str, Any]) -> Iterator[tuple[str, Version | None]]:
-    """Yield kind and version of the events of a range in ascending order; None for the first."""
-    events: list[tuple[str, Version | None]] = []
-    for event in limits.get('events') or ():
-        for kind, text in event.items():
-            try:
-                events.append((kind, None if str(text) == '0' else Version(str(text))))
-            except InvalidVersion:  # a range that cannot be read is taken as open
-                events.append(('introduced', None))
-    yield from sorted(events, key=lambda one: (one[1] is not None, one[1] or Version('0')))
-
-
-def fixes(affected: Mapping[str, Any]) -> list[str]:
-    """Return the versions that end the ranges of an advisory."""
-    return sorted({
-        str(event['fixed']) for one in affected.get('ranges') or () if one['type'] == 'ECOSYSTEM'
-        for event in one.get('events') or () if 'fixed' in event
-    })  # fmt: skip
-
-
-def read_database(folder: Path) -> Database:
-    """
-    Return the advisories of a folder: .json and .yaml files in the OSV format, at any depth.
-
-    :raises SystemExit: if it has none, or one cannot be read
-    """
-    found: list[Mapping[str, Any]] = []
-    for path in sorted(folder.rglob('*')):
-        if path.suffix not in ('.json', '.yaml', '.yml') or '.git' in path.parts:
-            continue
-        try:
-            text = path.read_text(encoding='utf-8')
-            content = json.loads(text) if path.suffix == '.json' else _yaml(text)
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise SystemExit(f'audit: {path} cannot be read ({error}): copy it again') from error
-        if isinstance(content, Mapping) and 'affected' in content:
-            found.append(content)
-    if not found:
-        raise SystemExit(
-            f'audit: {folder} has no advisory in the OSV format: name a clone of '
-            'pypa/advisory-database, or the unpacked PyPI advisories of OSV'
-        )
-    times = [_time(one['modified']) for one in found if 'modified' in one]
-    valid = tuple(one for one in found if 'withdrawn' not in one)
-    return Database(valid, max(times, default=None))
-
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
-
-
-def _time(value: Any) -> datetime:
-    time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+class IndexUnavailableError(Exception):
+    """The package index gives no answer; the text is that of the program that asked it."""
 
 
 def ask_index(pins: Sequence[Pin]) -> tuple[list[Finding], list[str]]:
     """
     Return the vulnerabilities that the package index knows, and packages it has no answer for.
 
-    :raises CalledProcessError: if pip-audit fails
+    :raises IndexUnavailableError: if pip-audit fails, as without a network
     """
     found, unknown = [], []
     for group in _single(pins):
@@ -173,7 +60,7 @@ def ask_index(pins: Sequence[Pin]) -> tuple[list[Finding], list[str]]:
             ]  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if not out.exists():
-                raise subprocess.CalledProcessError(done.returncode, command, done.stderr)
+                raise IndexUnavailableError(_last_line('pip-audit', done))
             content = json.loads(out.read_text(encoding='utf-8'))
         for one in content['dependencies']:
             if 'skip_reason' in one:
@@ -199,18 +86,20 @@ def upload_times(pins: Sequence[Pin]) -> dict[Pin, datetime]:
     """
     Return when the last file of each version was uploaded, from the index, by uv.
 
-    :raises CalledProcessError: if uv fails
+    :raises IndexUnavailableError: if uv fails, as without a network
     """
     found = {}
     for group in _single(pins):
         with tempfile.TemporaryDirectory() as temporary:
             source, out = Path(temporary) / 'pins.in', Path(temporary) / 'pylock.toml'
             source.write_text('\n'.join(f'{n}=={v}' for n, v in group), encoding='utf-8')
-            subprocess.run(
+            done = subprocess.run(
                 ['uv', 'pip', 'compile', '--quiet', '--universal', '--no-deps', '--python-version',
                  '3.12', '--format', 'pylock.toml', '--output-file', str(out), str(source)],
-                check=True, stdout=subprocess.DEVNULL,
+                check=False, capture_output=True, text=True,
             )  # fmt: skip
+            if done.returncode != 0:
+                raise IndexUnavailableError(_last_line('uv', done))
             content = tomllib.loads(out.read_text(encoding='utf-8'))
         for one in content.get('packages', ()):
             files = [*one.get('wheels', ()), *([one['sdist']] if 'sdist' in one else ())]
@@ -220,9 +109,19 @@ def upload_times(pins: Sequence[Pin]) -> dict[Pin, datetime]:
     return found
 
 
+def _last_line(program: str, done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return f'{program}, exit code {done.returncode}: {lines[-1] if lines else "no message"}'
+
+
 def show_ages(pins: Sequence[Pin], now: datetime) -> None:
     """Print all versions with the day of their upload, the oldest first."""
-    times = upload_times(pins)
+    try:
+        times = upload_times(pins)
+    except IndexUnavailableError as error:
+        print(f'Ages of {len(pins)} locked versions are unknown, the package index does not '
+              f'answer ({error}): run it again with a network.')  # fmt: skip
+        return
     print(f'Ages of {len(pins)} locked versions, oldest first:')
     for (name, version), time in sorted(times.items(), key=lambda one: one[1]):
         print(f'  {time:%Y-%m-%d}  {(now - time).days:5d} days  {name} {version}')
@@ -230,12 +129,56 @@ def show_ages(pins: Sequence[Pin], now: datetime) -> None:
         print(f'  unknown                  {name} {version}')
 
 
-def show(findings: Sequence[Finding]) -> None:
-    """Print vulnerabilities."""
+def show(findings: Sequence[Finding], unknown: Sequence[Unevaluated]) -> None:
+    """Print vulnerabilities, and versions whose advisory is not evaluated."""
     for one in findings:
         remedy = f'fixed in {", ".join(one.fixed)}: raise its range in setup.py, or run ' \
             '"scripts/lock --upgrade"' if one.fixed else 'no fixed version is known'  # fmt: skip
         print(f'{one.package} {one.version}: {one.identifier}; {remedy}')
+    for two in unknown:
+        print(f'{two.package} {two.version}: {two.identifier} is not evaluated, {two.reason}: '
+              'compare it by hand, and take a database whose advisory lists versions')  # fmt: skip
+
+
+def fault_of(database: Database, folder: Path, now: datetime) -> str:
+    """Return why a database does not show that versions are sound, with a remedy, or ''."""
+    if database.newest is None:
+        return (
+            f'{folder} has no advisory of PyPI in the OSV format: name a clone of '
+            'pypa/advisory-database, or the unpacked PyPI advisories of OSV'
+        )
+    if database.newest > now + FUTURE:
+        return (
+            f'{folder} has an advisory of {database.newest:%Y-%m-%d}, today is {now:%Y-%m-%d}: '
+            'set the clock of this machine, or copy the database again'
+        )
+    if (age := now - database.newest) > STALE:
+        return f'{folder} ends {age.days} days ago, must be at most {STALE.days}: update it'
+    return ''
+
+
+def ask(
+    pins: Sequence[Pin], folder: Path | None, now: datetime
+) -> tuple[list[Finding], list[Unevaluated], str]:
+    """
+    Return vulnerabilities, versions that are not evaluated, and why the database is not current.
+
+    :param folder: of advisories; None: those of the package index
+    :raises AdvisoryError: if a file of the folder cannot be used
+    """
+    if folder is not None:
+        database = read_database(folder)
+        newest = f', newest of {database.newest:%Y-%m-%d}' if database.newest else ''
+        print(f'{len(database.advisories)} advisories of PyPI{newest}')
+        return *database.compare(pins), fault_of(database, folder, now)
+    other = 'name a database with --database FOLDER'
+    try:
+        findings, silent = ask_index(pins)
+    except IndexUnavailableError as error:
+        return [], [], f'the package index does not answer ({error}): {other}'
+    missing = f'the package index has no advisories for {len(silent)} of {len(pins)} locked ' \
+        f'versions: {other}' if silent else ''  # fmt: skip
+    return findings, [], missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -246,29 +189,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='Advisories in the OSV format, such as a clone of pypa/advisory-database',
     )  # fmt: skip
     args = parser.parse_args(argv)
+    if args.database is not None and not args.database.is_dir():
+        parser.error(
+            f'--database is {args.database}, must be a folder of advisories in the OSV format: '
+            'name a clone of pypa/advisory-database, or unpack the PyPI advisories of OSV'
+        )
     pins, now = list(locks.versions()), datetime.now(UTC)
-    if args.database:
-        database = read_database(args.database)
-        findings = database.findings(pins)
-        age = (now - database.newest).days if database.newest else None
-        missing = '' if age is not None and age <= STALE else (
-            f'{args.database} ends {age} days ago, must be at most {STALE}: update it'
-        )  # fmt: skip
-        print(f'{len(database.advisories)} advisories, newest of {database.newest:%Y-%m-%d}'
-              if database.newest else f'{len(database.advisories)} advisories')  # fmt: skip
-    else:
-        findings, unknown = ask_index(pins)
-        missing = '' if not unknown else (
-            f'the package index has no advisories for {len(unknown)} of {len(pins)} locked '
-            'versions: name a database with --database FOLDER'
-        )  # fmt: skip
-    show(findings)
-    print(f'{len(findings)} known vulnerabilities of {len(pins)} locked versions')
+    try:
+        findings, unknown, missing = ask(pins, args.database, now)
+    except AdvisoryError as error:
+        parser.error(str(error))
+    show(findings, unknown)
+    text = f'{len(findings)} known vulnerabilities of {len(pins)} locked versions'
+    print(text + f', {len(unknown)} not evaluated' * bool(unknown))
     if missing:
         print(f'No current database: {missing}.')
         show_ages(pins, now)
     if findings:
         return VULNERABLE
+    if unknown:
+        return NOT_EVALUATED
     return NO_DATABASE if missing else SOUND
 
 

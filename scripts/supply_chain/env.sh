@@ -1,5 +1,5 @@
 # Sourced by scripts/lock, sbom and audit: the environment .venv-audit, from the lock of the extra
-# 'audit'; its folder bin comes first in PATH.
+# 'audit'; its folder bin comes first in PATH. Exit code 3: it cannot be installed.
 unset PYTHONPATH PYTHONHOME
 _venv=$PWD/.venv-audit
 _wanted=$(sha256sum <requirements/lock/audit.txt)
@@ -11,7 +11,10 @@ if [ "$(cat "$_venv/made_from" 2>/dev/null)" != "$_wanted" ] || [ ! -x "$_venv/b
     exit 2
   }
   "$_venv/bin/python" -m pip --disable-pip-version-check install -q --no-deps --require-hashes \
-    -r requirements/lock/audit.txt
+    -r requirements/lock/audit.txt || {
+    printf 'the environment of the audit cannot be installed: run it again with a network\n' >&2
+    exit 3
+  }
   printf '%s\n' "$_wanted" >"$_venv/made_from"
 fi
 export PATH=$_venv/bin:$PATH

@@ -166,3 +166,12 @@ def versions(names: Sequence[str] = ()) -> Mapping[tuple[str, str], tuple[str, .
         for entry in read(name):
             found.setdefault((entry.name, entry.version), []).append(name)
     return {key: tuple(dict.fromkeys(found[key])) for key in sorted(found)}
+
+
+def hashes() -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Return the SHA-256 of the files of each locked package and version."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name in inputs():
+        for entry in read(name):
+            found.setdefault((entry.name, entry.version), set()).update(entry.hashes)
+    return {key: tuple(sorted(found[key])) for key in sorted(found)}

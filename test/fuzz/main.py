@@ -33,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.crashes is not None:
             keep(found, args.crashes)
         one = found.summaries.get(name)
-        print(f'{name}: {one.cases if one else 0} cases, {len(found.crashes)} crashes', flush=True)
+        print(
+            f'{name}: {one.cases if one else 0} cases, {len(found.crashes)} kinds of crash',
+            flush=True,
+        )
         return found
 
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -68,7 +71,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f'TARGET is {unknown[0]!r}, must be one of {", ".join(TARGETS)}')
     if not args.seconds > 0.0 or args.jobs < 1:
         parser.error(f'--seconds is {args.seconds:g} and --jobs {args.jobs}, must be above 0')
+    if args.out.suffix != '.json' or args.out.is_dir():
+        parser.error(f'--out is {args.out}, must be a file NAME.json: NAME.md is written, too')
+    for option, folder in (('--out', args.out.parent), ('--crashes', args.crashes)):
+        if folder is not None and (fault := unwritable(folder)):
+            parser.error(f'{option}: {folder} is not a folder to write to ({fault}): name another')
     return args
+
+
+def unwritable(folder: Path) -> str:
+    """Make a folder; return why no file can be written there, or '' if one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ''
+    except OSError as error:
+        return str(error)
 
 
 def keep(found: driver.Findings, folder: Path) -> None:
@@ -112,17 +130,20 @@ def markdown(content: dict[str, Any]) -> str:
         '# Fuzzing', '',
         f'`{content["command"]}`, {content["date"]}, {content["hardware"]}: '
         f'{content["cases"]:,} inputs.', '',
-        '| target | input | cases | refused | s | longest case, s | peak memory, MiB | crashes |',
-        '|---|---|---|---|---|---|---|---|',
+        '| target | input | cases | refused | s | longest case, s | peak memory, MiB | '
+        'crashing inputs | kinds of crash |',
+        '|---|---|---|---|---|---|---|---|---|',
     ]  # fmt: skip
     for name, row in content['targets'].items():
-        crashes = sum(one['target'] == name for one in content['crashes'])
+        counts = [one['count'] for one in content['crashes'] if one['target'] == name]
         lines.append(
             f'| {name} | {row["what"]} | {row["cases"]:,} | {row["refused"]:,} | '
-            f'{row["seconds"]:.0f} | {row["longest"]:.2f} | {row["memory"]:.0f} | {crashes} |'
+            f'{row["seconds"]:.0f} | {row["longest"]:.2f} | {row["memory"]:.0f} | '
+            f'{sum(counts)} | {len(counts)} |'
         )
     if content['crashes']:
-        lines += ['', '## Crashes', '', '| target | crash | number |', '|---|---|---|']
+        lines += ['', '## Kinds of crash', '', '| target | kind of crash | crashing inputs |',
+                  '|---|---|---|']  # fmt: skip
         lines += [f'| {one["target"]} | `{one["signature"]}` | {one["count"]} |'
                   for one in content['crashes']]  # fmt: skip
     return '\n'.join(lines) + '\n'

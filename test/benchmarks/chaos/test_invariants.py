@@ -218,7 +218,11 @@ def test_ok_while_two_monitors_speak_is_found():
 def test_ok_without_values_or_execution_is_found():
     silent = replace(sound(), values=[one for one in sound().values if one.at < 110.0])
     (one,) = found(invariants.never_ok_unjudged, silent)
-    assert one == 'OK 10.10 s after the last known value of the monitor'
+    assert one == "OK 10.10 s after the last known value of 'tray_lift'"
+    other = [replace(one, task='cube_transfer') if one.at > 110.0 else one
+             for one in sound().values]  # fmt: skip
+    (one,) = found(invariants.never_ok_unjudged, replace(sound(), values=other))
+    assert one.startswith('OK 10.0')
     still = replace(sound(), states=[RecordedState(99.0, OK, executing=False)])
     assert 'does not execute' in found(invariants.never_ok_unjudged, still)[0]
     brief = [RecordedState(99.0, OK), RecordedState(105.0, OK, executing=False)]
@@ -250,6 +254,14 @@ def test_growth_of_memory_and_handles_is_found():
     (one,) = found(invariants.flat_memory, lives(0.0, 5))
     assert one == 'monitor (7) has 40 handles at first, 45 at last'
     assert found(invariants.flat_memory, lives(20.0, 5, seconds=30)) == [], 'too short a life'
+
+
+def test_handles_that_garbage_collection_frees_are_no_growth():
+    still = lives(0.0, 0)
+    saw = [replace(one, handles=40 + (row + 12) % 16) for row, one in enumerate(still.samples)]
+    assert found(invariants.flat_memory, replace(still, samples=saw)) == []
+    grown = [replace(one, handles=one.handles + row // 20) for row, one in enumerate(saw)]
+    assert found(invariants.flat_memory, replace(still, samples=grown))
 
 
 def test_lives_of_two_processes_are_judged_apart():

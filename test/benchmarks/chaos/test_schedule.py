@@ -6,7 +6,13 @@ from itertools import combinations
 
 import pytest
 
-from benchmarks.chaos.schedule import KINDS, MOST_KILLS, PEACE, WINDOW, draw
+from benchmarks.chaos.schedule import APART, KINDS, MOST_KILLS, PEACE, WINDOW, draw
+
+#: Kinds and targets of seed 1 before episodes of strangers were added.
+FIRST_OF_SEED_1 = [
+    ('kill', 'robot'), ('replayed_values', 'value'), ('kill', 'monitor'),
+    ('second_camera', 'head'),
+]  # fmt: skip
 
 
 def test_same_seed_gives_the_same_schedule():
@@ -39,3 +45,14 @@ def test_long_run_has_all_disturbances():
     found = {(p.kind, p.target) for p in draw(7200.0, 1, sim_time=True)}
     assert found == {(kind, target) for kind, (targets, _) in KINDS.items() for target in targets}
     assert 'clock' not in {p.kind for p in draw(7200.0, 1)}, 'nodes that do not follow /clock'
+
+
+def test_episodes_of_strangers_leave_the_schedule_of_a_seed_as_it_was():
+    plan = [p for p in draw(120.0, 1) if p.kind != APART]
+    assert [(p.kind, p.target) for p in plan[:4]] == FIRST_OF_SEED_1
+    assert APART in {p.kind for p in draw(600.0, 1)}
+
+
+def test_chosen_kinds_are_the_only_ones():
+    assert {p.kind for p in draw(120.0, 1, kinds=['foreign_episode'])} == {'foreign_episode'}
+    assert {p.kind for p in draw(600.0, 1, kinds=['kill', 'flood'])} == {'kill', 'flood'}
