@@ -30,6 +30,7 @@ class Limits:
     :param alarm_age: from an alarm to the retry that it causes: cool-down and back-off, s
     :param value_age: from the stamp of a value to its alarm, s
     :param max_age: parameter sync.max_age of the monitor, s
+    :param estimate: its parameter estimate_timeout, s: a known value is not published later
     :param told: time within which a death is told, s
     :param unknown: time after which the level is not OK without values: unknown_after of the
         supervisor, max_age, and a period, s
@@ -42,6 +43,7 @@ class Limits:
     alarm_age: float = 12.0
     value_age: float = 1.5
     max_age: float = 0.3
+    estimate: float = 1.0
     told: float = 1.0
     unknown: float = 1.5
     slope: float = 1.0
@@ -105,8 +107,9 @@ def founded_values(history: History, limits: Limits) -> Iterable[Violation]:
         for name, stamp in one.inputs.items():
             source = name.partition(':')[0]
             ages = history.ages(one.at, stamp)
-            if not any(-0.1 - slack <= age <= limits.max_age + slack for age in ages):
-                text = f'{name} is {ages[-1]:.3f} s old, limit {limits.max_age:g} s'
+            limit = limits.max_age + limits.estimate
+            if not any(-0.1 - slack <= age <= limit + slack for age in ages):
+                text = f'{name} is {ages[-1]:.3f} s old, limit {limit:g} s'
             elif (source in sources and (source, stamp) not in inputs
                   and not any(a < stamp < b for a, b in unheard.get(source, ()))):  # fmt: skip
                 text = f'{name} with stamp {stamp} was never published'

@@ -132,6 +132,25 @@ def test_hanging_engine_is_reported_and_node_ends_on_signal(
     assert monitor.wait(PATIENCE) == 0
 
 
+def test_estimate_that_was_under_way_in_a_stop_is_unknown(processes, listener, level, tmp_path):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    monitor = processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='slow')
+    wait(lambda: known(values), 'a value')
+
+    def is_told() -> bool:
+        monitor.send_signal(signal.SIGSTOP)
+        time.sleep(2.0)
+        monitor.send_signal(signal.SIGCONT)
+        time.sleep(1.0)
+        return any(' s old is late' in value.reason for value in unknown(values, 'stale'))
+
+    wait(is_told, 'a late estimate')
+    assert max(value.latency for value in known(values)) <= 1.3
+    count = len(known(values))
+    wait(lambda: len(known(values)) > count + 2, 'further values')
+
+
 def test_failing_engine_is_unknown_with_its_reason(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)

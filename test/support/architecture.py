@@ -126,7 +126,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.calibration.reference': 'what is learnt apart from the threshold, which is exact',
     'viva_ros.console.program': 'signals and exit codes of console programs, benchmarks too',
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
-    'viva_ros.core.value_source': 'sender and age of values, apart from the detector and from ROS',
     'viva_ros.data.bag.compressed_bag': 'the temporary files and limits of compressed bags',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.bag.mcap_salvage': 'damaged files, apart from the index of intact ones',

@@ -20,6 +20,7 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.core.windows import seconds
 from viva_ros.engine.api import Engine
 from viva_ros.engine.background_task import nothing
 from viva_ros.engine.observation_builder import Observer
@@ -356,7 +357,10 @@ class Monitor(ManagedNode[MonitorSettings]):
         if outcome is None or not self.active or outcome.generation != self._resets:
             return
         now = self._now()
-        if isinstance(outcome.result, Unknown):
+        late = self._late(outcome, now)
+        if late is not None:
+            self._report_unknown(late, now)
+        elif isinstance(outcome.result, Unknown):
             of_engine = outcome.result.kind == 'engine'
             self._engine_fault = outcome.result.reason if of_engine else ''
             self._recent_fault = self._engine_fault or self._recent_fault
@@ -367,6 +371,21 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._engine_fault = ''
             self.publish_value(outcome.result, outcome, now)
         self._on_image()  # the next set may have arrived meanwhile
+
+    def _late(self, outcome: EstimationOutcome, now: int) -> Unknown | None:
+        """Return why an estimate is not published: its inputs are old, as after a stop."""
+        if isinstance(outcome.result, Unknown):
+            return None
+        age = seconds(now, min(outcome.selection.stamps.values()))
+        limit = self._inputs.max_age + self.settings.estimate_timeout
+        if age <= limit:
+            return None
+        return Unknown(
+            'stale',
+            f'the estimate of inputs that are {age:.1f} s old is late, limit {limit:g} s by '
+            'sync.max_age and estimate_timeout: this process or the engine was stopped, or waits '
+            'for a processor',
+        )
 
     def publish_value(self, estimate: Estimate, outcome: EstimationOutcome, now: int) -> Value:
         """Publish an estimate, and count it."""

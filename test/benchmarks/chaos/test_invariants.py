@@ -112,7 +112,7 @@ def instead(history: History, at: float, new: RecordedValue) -> History:
 @pytest.mark.parametrize(
     ('new', 'text'),
     [
-        (value(105.0, age=0.5), '0.500 s old, limit 0.3 s'),
+        (value(105.0, age=1.5), '1.500 s old, limit 1.3 s'),
         (value(105.0, age=-1.0), '-1.000 s old'),
         (replace(value(105.0), inputs={}), 'names no inputs'),
         (replace(value(105.0), inputs={'head': ns(104.87)}), 'was never published'),
