@@ -6,8 +6,9 @@ What must hold in every run, whatever is done to the processes.
 Each function takes the history of a run and returns the violations; none reads a clock or a file.
 """
 
+import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -20,6 +21,7 @@ from viva_ros.core.detection.rules import RULES
 NODES: Final = ('monitor', 'supervisor', 'black_box')
 CAMERAS: Final = ('head', 'wrist')
 DISCOVERY: Final = 5 * 10**9  # ns
+SUPERVISOR_START: Final = 6.0  # s from its new process to its state: imports, and its delay of 2 s
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,10 @@ def founded_values(history: History, limits: Limits) -> Iterable[Violation]:
     inputs = {(one.source, one.stamp) for one in history.inputs}
     sources = {one.source for one in history.inputs}
     unheard = _unheard(history)
+    floods = {  # the recorder loses messages, too
+        name: history.of('flood', target=name if name == 'joint_states' else f'{name}/image_raw')
+        for name in sources
+    }
     for one in history.values:
         if not one.known or one.node != 'monitor':
             continue
@@ -111,7 +117,9 @@ def founded_values(history: History, limits: Limits) -> Iterable[Violation]:
             if not any(-0.1 - slack <= age <= limit + slack for age in ages):
                 text = f'{name} is {ages[-1]:.3f} s old, limit {limit:g} s'
             elif (source in sources and (source, stamp) not in inputs
-                  and not any(a < stamp < b for a, b in unheard.get(source, ()))):  # fmt: skip
+                  and not any(a < stamp < b for a, b in unheard.get(source, ()))
+                  and not any(flood.overlaps(one.at - limit, one.at)
+                              for flood in floods[source])):  # fmt: skip
                 text = f'{name} with stamp {stamp} was never published'
             else:
                 continue
@@ -183,11 +191,17 @@ def never_ok_unjudged(history: History, limits: Limits) -> Iterable[Violation]:
 
 def _ok_without_values(history: History, limits: Limits) -> Iterable[Violation]:
     """Yield the times at which the level is OK long after the last known value of the task."""
-    known = [one.at for one in history.values
-             if one.known and one.node == 'monitor' and one.task == TASK]  # fmt: skip
+    of_monitor = [one for one in history.values if one.node == 'monitor']
+    known = [one.at for one in of_monitor if one.known and one.task == TASK]
+    undiscovered = list(_undiscovered(of_monitor))
     for begin, end in history.spans_of(OK):
         row = bisect_left(known, begin)
-        heard = [known[row - 1] if row else history.begin, *known[row : bisect_left(known, end)]]
+        missed = [float(at) for since, until in undiscovered if since < begin < until
+                  for at in np.arange(begin, min(until, end), limits.unknown)]  # fmt: skip
+        heard = [
+            known[row - 1] if row else history.begin,
+            *sorted([*missed, *known[row : bisect_left(known, end)]]),
+        ]
         for at, following in zip(heard, [*heard[1:], end], strict=True):
             since = max(begin, at + limits.unknown + history.allowance(at, following))
             if since < following and not _supervisor_is_gone(history, since, following):
@@ -195,10 +209,28 @@ def _ok_without_values(history: History, limits: Limits) -> Iterable[Violation]:
                 yield Violation('never OK unjudged', since, text)
 
 
+def _undiscovered(values: Sequence[RecordedValue]) -> Iterator[tuple[float, float]]:
+    """
+    Yield spans in which the recorder may have missed the values of a restarted monitor.
+
+    The supervisor may discover it before the recorder does, by DISCOVERY at most: a level that
+    becomes OK in such a span is founded on values that are not in the recording.
+    """
+    seen, last = set[tuple[int, str]](), -math.inf
+    for one in values:
+        if (one.session, one.publisher) not in seen and math.isfinite(last):
+            yield max(last, one.at - DISCOVERY * 1e-9), one.at
+        seen.add((one.session, one.publisher))
+        last = one.at
+
+
 def _supervisor_is_gone(history: History, begin: float, end: float) -> bool:
     """Return whether nothing could change the state, so that its last one is seen."""
-    return any(one.overlaps(begin, end)
-               for one in history.of('kill', 'stop', target='supervisor'))  # fmt: skip
+    back = {'kill': SUPERVISOR_START, 'stop': 1.0}
+    return any(
+        one.overlaps(begin - back[one.kind], end) and end <= one.end + back[one.kind]
+        for one in history.of('kill', 'stop', target='supervisor')
+    )
 
 
 def flat_memory(history: History, limits: Limits) -> Iterable[Violation]:

@@ -191,6 +191,7 @@ class Stranger:
         if kind == 'replayed_values':
             return [message]
         message.header = header(now)
+        message.input_stamps = [message.header.stamp for _ in message.input_stamps]
         if kind == 'unknown_values':
             message.status, message.value = Value.STATUS_UNKNOWN, float('nan')
             message.reason_kind, message.reason = 'stale', 'of a stranger'

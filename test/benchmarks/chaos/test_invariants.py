@@ -207,6 +207,40 @@ def test_ok_while_a_camera_is_silent_is_found(kind):
     assert found(invariants.never_ok_unjudged, death('head', *states)) == []
 
 
+def test_values_of_a_restarted_monitor_may_be_missed_by_the_recorder():
+    values = [replace(one, session=2) if one.at > 109.0 else one
+              for one in sound().values if not 104.0 < one.at < 112.0]  # fmt: skip
+    states = [RecordedState(99.0, OK), RecordedState(105.0, UNKNOWN), RecordedState(109.0, OK)]
+    history = replace(sound(), values=values, states=states)
+    assert found(invariants.never_ok_unjudged, history) == []
+    (one,) = found(invariants.never_ok_unjudged, replace(history, states=states[:1]))
+    assert one.startswith('OK 8.')
+    same = [replace(one, session=1) for one in values]
+    assert found(invariants.never_ok_unjudged, replace(history, values=same))
+
+
+def test_state_of_a_killed_supervisor_is_seen_until_the_next_one_speaks():
+    values = [one for one in sound().values if one.at < 109.5]
+    kill = [Disturbance('kill', 'supervisor', 110.0, 111.0)]
+    states = [RecordedState(99.0, OK), RecordedState(115.0, UNKNOWN)]
+    history = replace(sound(), values=values, states=states, disturbances=kill)
+    assert found(invariants.never_ok_unjudged, history) == []
+    assert found(invariants.never_ok_unjudged, replace(history, states=states[:1]))
+    assert found(invariants.never_ok_unjudged, replace(history, disturbances=[]))
+
+
+@pytest.mark.parametrize(
+    ('target', 'count'), [('head/image_raw', 0), ('wrist/image_raw', 1), ('joint_states', 1)]
+)
+def test_recorder_may_miss_inputs_of_a_flooded_topic(target, count):
+    lost = sound().inputs[40]
+    assert lost.source == 'head'
+    inputs = [one for one in sound().inputs if one != lost]
+    flood = Disturbance('flood', target, lost.at - 1.0, lost.at + 1.0)
+    history = replace(sound(), inputs=inputs, disturbances=[flood])
+    assert len(found(invariants.founded_values, history)) == count
+
+
 def test_ok_while_two_monitors_speak_is_found():
     both = [Disturbance('second_monitor', 'monitor', 105.0, 110.0)]
     history = replace(sound(), disturbances=both)
