@@ -191,7 +191,7 @@ ROWS = (
     Row(30, 'malformed messages and requests; an auxiliary process that dies again and again',
         'counted, diagnosed, dropped; monitor and supervisor keep their processes',
         (MALFORMED + 'test_malformed_message_is_counted_and_ends_no_node',
-         MALFORMED + 'test_black_box_records_an_alert_after_malformed_ones',
+         MALFORMED + 'test_black_box_records_its_supervisor_after_malformed_and_foreign',
          MALFORMED + 'test_malformed_request_ends_no_node_and_the_next_is_served',
          MALFORMED + 'test_parameter_of_unknown_type_is_counted_and_ends_no_node',
          MALFORMED + 'test_flood_of_malformed_alerts_leaves_the_heartbeats',
@@ -313,8 +313,10 @@ ROWS = (
         (SUPPLY + 'test_locks_are_made_from_the_present_requirements',
          SUPPLY + 'test_each_lock_entry_has_a_hash_and_one_version',
          SUPPLY + 'test_licences_and_sbom_have_each_locked_version',
-         SUPPLY + 'test_audit_without_a_current_database_is_not_sound',
-         SUPPLY + 'test_audit_with_a_finding_fails_and_names_the_remedy',
+         'test_audit.py::test_audit_without_a_current_database_is_not_sound',
+         'test_audit.py::test_range_that_is_not_evaluated_leaves_a_locked_version_unknown',
+         'test_audit.py::test_audit_without_a_network_knows_nothing',
+         'test_audit.py::test_audit_with_a_finding_fails_and_names_the_remedy',
          'data/lerobot/test_video_encoders.py::test_encoder_never_has_real_time_priority')),
 )  # fmt: skip
 

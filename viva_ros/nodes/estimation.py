@@ -169,6 +169,7 @@ class Estimation:
         if not self._worker.close():
             return False
         self._engine.close()
+        del self._worker, self.take  # a cycle: sockets and memory of the engine would stay
         return True
 
     def _work(self, job: Job) -> EstimationOutcome:
