@@ -125,9 +125,10 @@ def test_licences_and_sbom_have_each_locked_version() -> None:
     assert (content['bomFormat'], content['specVersion']) == ('CycloneDX', '1.6')
     assert 'timestamp' not in content['metadata']
     assert {(one['name'], one['version']) for one in content['components']} == set(rows)
+    hashes = locks.hashes()
     assert all(
         {(two['alg'], two['content']) for two in one['hashes']}
-        == {('SHA-256', digest) for digest in locks.hashes()[one['name'], one['version']]}
+        == {('SHA-256', digest) for digest in hashes[one['name'], one['version']]}
         for one in content['components']
     )
     assert all(one['purl'] == f'pkg:pypi/{one["name"]}@{one["version"]}'

@@ -205,14 +205,23 @@ class Part:
     def slot_of(self, stamp: int) -> int:
         return (stamp - self.begin) // SLOT
 
+    def slot_of_all(self, stamps: Mapping[str, int]) -> int:
+        """
+        Return the slot of all inputs; -1 for those of several slots.
+
+        A message may overtake others: a set has the newest joints and the images before then.
+        """
+        slots = set(map(self.slot_of, stamps.values()))
+        return slots.pop() if len(slots) == 1 else -1
+
     @cached_property
     def in_place(self) -> list[tuple[int, Observation | Unknown]]:
         """Slot and input of each value that a monitor would publish."""
         inputs = replay(open_recording(self.bag), CAMERAS, JOINTS, 10.0, (64, 64))
         return [
-            (self.slot_of(
-                one.observation.stamps['head'] if isinstance(one.observation, Observation)
-                else one.stamp
+            (self.slot_of_all(
+                one.observation.stamps if isinstance(one.observation, Observation)
+                else {'': one.stamp}
             ), one.observation) for one in inputs
         ]  # fmt: skip
 
@@ -241,7 +250,7 @@ class Part:
         known, reasons = set(), set()
         for _, one in self.values:
             is_known = one.status == Value.STATUS_OK
-            slot = self.slot_of(stamps_of(one)['head'] if is_known else ns(one.header.stamp))
+            slot = self.slot_of_all(stamps_of(one) if is_known else {'': ns(one.header.stamp)})
             if slot not in self.slots(phase):
                 continue
             if is_known:
