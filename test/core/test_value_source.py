@@ -242,8 +242,8 @@ def test_lag_of_an_episode_stands_still_with_the_clock() -> None:
     [
         ('fold', True, "values are of task 'fold', task of 'a' is 'lift': end what else"),
         ('', True, "values are of task '', task of 'a' is 'lift'"),
-        (TASK, False, "values are marked as not judged, episode 'a' of this supervisor is "
-                      'announced as judged'),
+        (TASK, False, "'executing' is false in values, this supervisor announced true for "
+                      "episode 'a'"),
     ],
 )  # fmt: skip
 def test_value_that_contradicts_the_episode_changes_nothing(
@@ -265,7 +265,7 @@ def test_value_judged_without_an_episode_is_refused() -> None:
     own = OwnEpisodes()
     assert own.refusal(OwnEpisode('', 'any task', False), T0, 0.0) is None
     refusal = own.refusal(OwnEpisode('', TASK, True), T0, 0.0)
-    assert refusal is not None and 'marked as judged, no episode' in refusal.text
+    assert refusal is not None and 'announced false for no episode' in refusal.text
 
 
 def test_monitor_may_follow_task_before_episode() -> None:

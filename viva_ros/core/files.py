@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from viva_ros.core.regular_file import check_regular
+
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: Answers that a file system cannot do this: CIFS, vboxsf, some of FUSE.
 NOT_SUPPORTED: Final = frozenset({
@@ -37,8 +39,8 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     :param write: writes the whole file to the path of its argument
     :raises OSError: if the write fails; the temporary file is deleted, the old file unchanged
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):  # such as /dev/null
-        raise OSError(errno.EEXIST, 'Not a regular file', str(path))
+    if path.exists():
+        check_regular(path)  # not /dev/null, which would become a file
     try:
         handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
     except OSError as error:

@@ -5,9 +5,8 @@ Acceptance of values: stamps, sender and episode are checked before any state ch
 
 A source is one publisher of one monitor process. A value that is too old, or made of inputs that
 are, ahead of the clock, of another episode or of another task is refused: it is not heard, and
-reaches no rule. While two sources are heard,
-the values of both are refused. Another monitor is accepted as soon as the earlier one is silent,
-so that a killed monitor does not block the next one.
+reaches no rule. While two sources are heard, the values of both are refused. Another monitor is
+accepted as soon as the earlier one is silent: a killed monitor does not block the next one.
 """
 
 import math
@@ -118,8 +117,8 @@ class OwnEpisodes:
         if found.id and found.task not in {own.task, *(one.task for one in of_same_id)}:
             task = of_same_id[0].task
             return f'values are of task {found.task[:80]!r}, task of {found.id!r} is {task!r}'
-        said, announced = ('judged', 'not') if found.executing else ('not judged', 'as judged')
-        return f'values are marked as {said}, {ours} of this supervisor is announced {announced}'
+        said, announced = ('true', 'false') if found.executing else ('false', 'true')
+        return f"'executing' is {said} in values, this supervisor announced {announced} for {ours}"
 
     @staticmethod
     def _lags(at: int, at_steady: float, now: int, steady: float) -> bool:
@@ -175,9 +174,9 @@ class ValueSources:
 
         :param stamp: of the value, ns
         :param known: whether the value is known
+        :param episode: that the value carries
         :param now: ROS time, ns
         :param steady: steady time, s
-        :param episode: that the value carries
         :param own: those of this supervisor; None accepts all: another supervisor is in charge
         :param oldest: stamp of the oldest input of the value, ns; None if it is not known
         :returns: why it is refused; None if it is accepted

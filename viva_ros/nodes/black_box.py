@@ -27,7 +27,7 @@ from viva_ros.core.foreign_text import shown, shown_list
 from viva_ros.core.libraries import remedy
 from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import publisher_of, to_ns
+from viva_ros.nodes.convert import gid_key, node_of, publisher_of, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
 from viva_ros.nodes.main import run
@@ -224,16 +224,16 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _decide(self, topic: str, alert: Alert, publisher: bytes) -> bool:
         """Record an alert of the watched supervisor, refuse another; False if not known yet."""
         names = {
-            key_of(one.endpoint_gid): f'{one.node_namespace.rstrip("/")}/{one.node_name}'
+            gid_key(one.endpoint_gid): node_of(one)
             for one in self.get_publishers_info_by_topic(topic) if one.node_name != UNNAMED
         }  # fmt: skip
         found = is_watched(
-            key_of(publisher), int(alert.session_id), names, self._watched, self._sessions.keys()
+            gid_key(publisher), int(alert.session_id), names, self._watched, self._sessions.keys()
         )
         if found is None:
             return False
         if not found:
-            self._reject(topic, alert, names[key_of(publisher)])
+            self._reject(topic, alert, names[gid_key(publisher)])
         elif self._writer is not None:
             self._recording.extend(time.monotonic())
         else:
@@ -345,11 +345,6 @@ def denied_text(topics: Iterable[str]) -> str:
 def is_foreign(type_name: str) -> bool:
     """Return whether a type is not of this package; another node can publish on our topics."""
     return not type_name.startswith('viva_ros/')
-
-
-def key_of(gid: Sequence[int]) -> bytes:
-    """Return a GID without the padding of some releases."""
-    return bytes(gid).rstrip(b'\0')
 
 
 def drop_oldest(held: dict[Any, Any], count: int) -> None:

@@ -3,11 +3,12 @@
 """Convert between ROS messages and the types of the core, without a copy of image data."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
@@ -63,6 +64,16 @@ def publisher_of(info: Mapping[str, Any]) -> bytes:
     """
     gid = info.get('publisher_gid')
     return bytes(gid['data']) if gid else b''
+
+
+def gid_key(gid: Sequence[int]) -> bytes:
+    """Return a GID without the padding of some releases, so that two of a publisher are equal."""
+    return bytes(gid).rstrip(b'\0')
+
+
+def node_of(publisher: TopicEndpointInfo) -> str:
+    """Return the full name of the node of a publisher in the graph."""
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
 
 
 def image_bytes(message: ImageMessage) -> memoryview:

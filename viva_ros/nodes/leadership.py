@@ -17,6 +17,7 @@ from rclpy.node import Node
 
 from viva_ros.core.foreign_text import shown
 from viva_ros.core.supervision_memory import Lock
+from viva_ros.nodes.convert import gid_key, node_of
 
 DISCOVERY_TIME = 10.0  # s, after an alert: a running supervisor is then in the graph
 MAX_OLDER = 16  # alerts of older supervisors that are remembered at most
@@ -49,8 +50,8 @@ class Leadership:
         """
         if session >= self._session:
             return False
-        self._older.pop(_key(publisher), None)
-        self._older[_key(publisher)] = session
+        self._older.pop(gid_key(publisher), None)
+        self._older[gid_key(publisher)] = session
         if len(self._older) > MAX_OLDER:
             del self._older[next(iter(self._older))]
         self._heard = time.monotonic()
@@ -96,8 +97,7 @@ class Leadership:
         """Return the alert publishers of nodes that publish a state too, and their number."""
         publishers: dict[str, list[bytes]] = defaultdict(list)
         for one in self._node.get_publishers_info_by_topic('alert'):
-            name = f'{one.node_namespace.rstrip("/")}/{one.node_name}'
-            publishers[name].append(_key(bytes(one.endpoint_gid)))
+            publishers[node_of(one)].append(gid_key(one.endpoint_gid))
         found: dict[bytes, str] = {}
         count, strangers = 0, set()
         for name, keys in publishers.items():
@@ -130,8 +130,3 @@ class Leadership:
                 throttle_duration_sec=30.0,
             )  # fmt: skip
             return True
-
-
-def _key(publisher: bytes) -> bytes:
-    """Return a GID without the padding of some releases."""
-    return publisher.rstrip(b'\0')

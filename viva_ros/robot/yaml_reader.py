@@ -29,8 +29,6 @@ YAML_LIMIT: Final = 4 << 20  # bytes; the parser takes about 100 times as much m
 NODES: Final = 100_000  # entries of a file
 SCALARS: Final = (str, int, float, bool, type(None))
 TAG: Final = 'tag:yaml.org,2002:'  # before the names of the types
-
-
 #: Numbers of YAML 1.2 (its core schema), with those decimals that begin with a zero.
 INTEGER: Final = re.compile(r'[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+')
 FLOAT: Final = re.compile(r'[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?')

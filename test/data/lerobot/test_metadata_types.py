@@ -39,6 +39,7 @@ def test_shape_that_is_no_list_of_numbers_is_refused(tmp_path: Path, shape: Any)
         {'codebase_version': 2.1}, {'robot_type': 5}, {'robot_type': ['a']}, {'data_path': 5},
         {'video_path': True}, {'features': []}, {'features': {'a': 5}},
         {'features': {'a': {'dtype': 5}}}, {'features': {'a': {'info': 5}}},
+        {'features': {'a/b': {'shape': [2.0]}}},
     ],
 )  # fmt: skip
 def test_info_of_another_type_is_refused(change: dict[str, Any]) -> None:

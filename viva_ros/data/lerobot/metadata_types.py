@@ -72,7 +72,7 @@ def check_row(row: Mapping[str, Any]) -> dict[str, Any]:
         if name.startswith('stats/') or value is None or _is_nan(value):
             continue  # what is missing is named where it is needed
         if last in WHOLE:
-            found[name] = _whole(f'{where}{name}', value)
+            found[name] = _whole(f'{where}{name}', value, is_cell='/' in name)
         elif last == TIMESTAMP and not _is_number(value):
             raise _wrong(f'{where}{name}', value, 'a number')
     tasks = row.get('tasks')
@@ -97,8 +97,8 @@ def check_tasks(pairs: Iterable[tuple[Any, Any]]) -> dict[int, str]:
     return found
 
 
-def _whole(name: str, value: Any, least: int = 0) -> int:
-    is_exact = isinstance(value, float) and value.is_integer() and '/' in name
+def _whole(name: str, value: Any, least: int = 0, is_cell: bool = False) -> int:
+    is_exact = is_cell and isinstance(value, float) and value.is_integer()
     if not (type(value) is int or is_exact) or not least <= value <= LARGEST:
         raise _wrong(name, value, f'a whole number from {least} on')
     return int(value)
